@@ -1,0 +1,108 @@
+//! A resource as templates see it.
+
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object};
+use minijinja::{Error, ErrorKind, State, Value};
+
+use super::Resource;
+use crate::scim::{self, BUILDING_URN, ENTERPRISE_URN};
+
+/// The variables of a template: the resource's attributes by name, the shorthands `email`,
+/// `enterprise`, `building`, `groups`, `organization`, the function `scim("path")`, and what a
+/// connector adds with [`with`](Self::with).
+#[derive(Clone, Debug)]
+pub struct View(Arc<Root>);
+
+#[derive(Clone, Debug)]
+struct Root {
+    resource: Resource,
+    extra: Vec<(&'static str, Value)>,
+}
+
+impl View {
+    pub fn of(resource: &Resource) -> Self {
+        Self(Arc::new(Root { resource: resource.clone(), extra: Vec::new() }))
+    }
+
+    /// Adds a variable of the connector's own; it hides an attribute of that name.
+    #[must_use]
+    pub fn with(self, name: &'static str, value: impl serde::Serialize) -> Self {
+        let mut root = Arc::unwrap_or_clone(self.0);
+        root.extra.push((name, Value::from_serialize(value)));
+        Self(Arc::new(root))
+    }
+
+    /// The value that a template is rendered with.
+    pub fn root(&self) -> Value {
+        Value::from_dyn_object(self.0.clone())
+    }
+
+    /// Follows a dotted name; `None` where it leads nowhere.
+    pub(super) fn lookup(&self, name: &str) -> Option<Value> {
+        let mut parts = name.split('.');
+        let mut value = self.0.get_value(&Value::from(parts.next()?))?;
+        for part in parts {
+            value = value.get_attr(part).ok()?;
+        }
+        Some(value)
+    }
+}
+
+impl Root {
+    fn attribute(&self, name: &str) -> Option<Value> {
+        self.resource.attributes.get(name).map(Value::from_serialize)
+    }
+}
+
+impl Object for Root {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let key = key.as_str()?;
+        if let Some((_, value)) = self.extra.iter().rev().find(|(name, _)| *name == key) {
+            return Some(value.clone());
+        }
+        match key {
+            "email" => scim::email(&self.resource.attributes).map(Value::from),
+            "enterprise" => self.attribute(ENTERPRISE_URN),
+            "building" => self.attribute(BUILDING_URN),
+            "groups" => Some(Value::from_serialize(&self.resource.groups)),
+            "organization" => {
+                let organization = &self.resource.organization;
+                Some(Value::from_serialize(serde_json::json!({
+                    "key": organization.key,
+                    "name": organization.name,
+                    "locale": organization.locale,
+                })))
+            }
+            "scim" => Some(Value::from_object(Path(Arc::clone(self)))),
+            _ => self.attribute(key),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// The function `scim(path)`.
+#[derive(Debug)]
+struct Path(Arc<Root>);
+
+impl Object for Path {
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, arguments: &[Value]) -> Result<Value, Error> {
+        let wrong = |text: String| Error::new(ErrorKind::InvalidOperation, text);
+        let [path] = arguments else {
+            return Err(wrong("scim() takes one SCIM path".to_owned()));
+        };
+        let path = path.as_str().ok_or_else(|| wrong("scim() takes a string".to_owned()))?;
+        let resource = &self.0.resource;
+        let schemas = &resource.organization.schemas;
+        let values = scim::select(path, &resource.attributes, schemas.of(resource.key.kind))
+            .map_err(|error| wrong(format!("scim(): {error}")))?;
+        Ok(match values.as_slice() {
+            [] => Value::UNDEFINED,
+            [one] => Value::from_serialize(one),
+            many => Value::from_serialize(many),
+        })
+    }
+}
