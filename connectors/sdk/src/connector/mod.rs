@@ -76,6 +76,20 @@ pub trait Connector: Send + Sync {
         Reads::default()
     }
 
+    /// A rate of the connector's own, applied by the engine besides `limits.rate`.
+    fn rate(&self) -> Option<Rate> {
+        None
+    }
+
+    /// What must happen at most once ever: the engine writes it down durably before
+    /// [`deliver`](Self::deliver) and skips the delivery when it is there already; a delivery cut
+    /// off after that is parked for a person. The key is unique within one organization at this
+    /// connector, and the same for every attempt at the same work. `None` when the work does
+    /// nothing that could happen twice.
+    fn once_key(&self, _work: &Work) -> Option<String> {
+        None
+    }
+
     /// Brings the target in line with `work`.
     ///
     /// The same work may come twice: creating what exists and removing what is gone both succeed.
