@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object};
+use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::Resource;
@@ -29,7 +29,7 @@ impl View {
     #[must_use]
     pub fn with(self, name: &'static str, value: impl serde::Serialize) -> Self {
         let mut root = Arc::unwrap_or_clone(self.0);
-        root.extra.push((name, Value::from_serialize(value)));
+        root.extra.push((name, template_value(value)));
         Self(Arc::new(root))
     }
 
@@ -51,7 +51,7 @@ impl View {
 
 impl Root {
     fn attribute(&self, name: &str) -> Option<Value> {
-        self.resource.attributes.get(name).map(Value::from_serialize)
+        self.resource.attributes.get(name).map(template_value)
     }
 }
 
@@ -65,10 +65,10 @@ impl Object for Root {
             "email" => scim::email(&self.resource.attributes).map(Value::from),
             "enterprise" => self.attribute(ENTERPRISE_URN),
             "building" => self.attribute(BUILDING_URN),
-            "groups" => Some(Value::from_serialize(&self.resource.groups)),
+            "groups" => Some(template_value(&self.resource.groups)),
             "organization" => {
                 let organization = &self.resource.organization;
-                Some(Value::from_serialize(serde_json::json!({
+                Some(template_value(serde_json::json!({
                     "key": organization.key,
                     "name": organization.name,
                     "locale": organization.locale,
@@ -82,6 +82,11 @@ impl Object for Root {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::NonEnumerable
     }
+}
+
+/// Anything that can be JSON, as templates see it.
+fn template_value(value: impl serde::Serialize) -> Value {
+    Value::from(Serde(value))
 }
 
 /// The function `scim(path)`.
@@ -101,8 +106,8 @@ impl Object for Path {
             .map_err(|error| wrong(format!("scim(): {error}")))?;
         Ok(match values.as_slice() {
             [] => Value::UNDEFINED,
-            [one] => Value::from_serialize(one),
-            many => Value::from_serialize(many),
+            [one] => template_value(one),
+            many => template_value(many),
         })
     }
 }
