@@ -1,0 +1,143 @@
+//! What the relay says about itself (RFC 7643 sections 5 to 7): only what is true.
+
+use serde_json::{Value, json};
+
+use super::list::MAX_COUNT;
+use super::resource::ResourceKind;
+use super::schema::{SCHEMA_URN, Schema, Schemas};
+
+pub const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+
+/// The body of `/ServiceProviderConfig`; `base` is the organization's base address.
+pub fn service_provider_config(base: &str) -> Value {
+    let base = base.trim_end_matches('/');
+    json!({
+        "schemas": [CONFIG_URN],
+        "patch": { "supported": true },
+        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "filter": { "supported": true, "maxResults": MAX_COUNT },
+        // A password is passed on to targets that want it, but none is kept or checked here.
+        "changePassword": { "supported": false },
+        "sort": { "supported": false },
+        "etag": { "supported": true },
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "Bearer token",
+            "description": "A token in the Authorization header, as RFC 6750 has it",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{base}/ServiceProviderConfig"),
+        },
+    })
+}
+
+/// The entries of `/ResourceTypes`.
+pub fn resource_types(schemas: &Schemas, base: &str) -> Vec<Value> {
+    let base = base.trim_end_matches('/');
+    let of = |kind: ResourceKind| {
+        let ty = schemas.of(kind);
+        let name = kind.name();
+        let extensions: Vec<Value> = ty
+            .extensions
+            .iter()
+            .map(|schema| json!({ "schema": schema.id, "required": false }))
+            .collect();
+        json!({
+            "schemas": [RESOURCE_TYPE_URN],
+            "id": name,
+            "name": name,
+            "endpoint": format!("/{}", kind.endpoint()),
+            "description": ty.core.description,
+            "schema": ty.core.id,
+            "schemaExtensions": extensions,
+            "meta": {
+                "resourceType": "ResourceType",
+                "location": format!("{base}/ResourceTypes/{name}"),
+            },
+        })
+    };
+    ResourceKind::ALL.map(of).into()
+}
+
+/// One entry of `/Schemas`.
+pub fn schema_json(schema: &Schema, base: &str) -> Value {
+    let base = base.trim_end_matches('/');
+    let mut out = schema.to_json();
+    debug_assert_eq!(out["schemas"][0], SCHEMA_URN);
+    out["meta"] = json!({
+        "resourceType": "Schema",
+        "location": format!("{base}/Schemas/{}", schema.id),
+    });
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::{ENTERPRISE_URN, USER_URN, normalize};
+
+    #[test]
+    fn every_schema_of_a_type_is_served_once() {
+        let schemas = Schemas::builtin();
+        let served: Vec<_> =
+            schemas.all().map(|schema| schema_json(schema, "https://x/v2/")).collect();
+        assert_eq!(served.len(), 4);
+        for ty in resource_types(&schemas, "https://x/v2") {
+            assert!(served.iter().any(|schema| schema["id"] == ty["schema"]));
+            for extension in ty["schemaExtensions"].as_array().unwrap() {
+                assert!(served.iter().any(|schema| schema["id"] == extension["schema"]));
+            }
+        }
+        assert_eq!(
+            served[0]["meta"]["location"],
+            "https://x/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"
+        );
+    }
+
+    #[test]
+    fn a_schema_tells_the_traits_of_its_attributes() {
+        let schemas = Schemas::builtin();
+        let schema = schemas.of(ResourceKind::User).core.to_json();
+        let attribute = |name: &str| {
+            let all = schema["attributes"].as_array().unwrap();
+            all.iter().find(|attribute| attribute["name"] == name).cloned().unwrap()
+        };
+        assert_eq!(attribute("userName")["uniqueness"], "server");
+        assert_eq!(attribute("userName")["required"], true);
+        assert_eq!(attribute("password")["returned"], "never");
+        assert_eq!(attribute("password")["mutability"], "writeOnly");
+        assert_eq!(attribute("groups")["mutability"], "readOnly");
+        assert_eq!(attribute("emails")["multiValued"], true);
+        assert_eq!(attribute("emails")["subAttributes"].as_array().unwrap().len(), 4);
+        assert_eq!(attribute("photos")["subAttributes"][0]["referenceTypes"], json!(["external"]));
+    }
+
+    #[test]
+    fn the_configuration_says_what_the_relay_does() {
+        let config = service_provider_config("https://x/v2/");
+        for (feature, supported) in [
+            ("patch", true),
+            ("bulk", false),
+            ("filter", true),
+            ("changePassword", false),
+            ("sort", false),
+            ("etag", true),
+        ] {
+            assert_eq!(config[feature]["supported"], supported, "{feature}");
+        }
+        assert_eq!(config["meta"]["location"], "https://x/v2/ServiceProviderConfig");
+    }
+
+    #[test]
+    fn the_schemas_of_a_resource_are_those_it_uses() {
+        let schemas = Schemas::builtin();
+        let ty = schemas.of(ResourceKind::User);
+        let user = json!({ "userName": "a", ENTERPRISE_URN: { "department": "d" } });
+        let user = normalize(user, ty).unwrap().attributes;
+        assert_eq!(crate::scim::schemas_of(&user, ty), [USER_URN, ENTERPRISE_URN]);
+    }
+}

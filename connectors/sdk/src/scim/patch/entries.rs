@@ -1,0 +1,242 @@
+//! PATCH on a multi-valued attribute: the whole list, selected entries, and their
+//! sub-attributes.
+
+use serde_json::{Map, Value};
+
+use super::Op;
+use super::apply::Target;
+use crate::scim::error::Error;
+use crate::scim::filter::{CompareOp, Filter};
+use crate::scim::fold::fold;
+use crate::scim::quirk::Quirk;
+use crate::scim::schema::{Attribute, AttributeType};
+use crate::scim::validate::{MAX_VALUES, Reader, is_hollow, too_many};
+
+/// The entries after the operation.
+pub(super) fn next(
+    target: &Target<'_>,
+    mut entries: Vec<Value>,
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<Vec<Value>, Error> {
+    let written = match (&target.path.filter, target.sub) {
+        (Some(filter), _) => selected(target, filter, &mut entries, value, reader)?,
+        (None, Some(_)) => each(target, &mut entries, value, reader)?,
+        (None, None) => whole(target, &mut entries, value, reader)?,
+    };
+    if entries.len() > MAX_VALUES {
+        return Err(too_many(&target.at));
+    }
+    one_primary(&mut entries, &written);
+    entries.retain(|entry| !entry.is_null());
+    Ok(entries)
+}
+
+/// A new primary clears the old one (RFC 7644 section 3.5.2). Of several new ones the first
+/// stays, as in a POST.
+fn one_primary(entries: &mut [Value], written: &[usize]) {
+    let is_primary = |entry: &Value| entry.get("primary").and_then(Value::as_bool) == Some(true);
+    let Some(&kept) = written.iter().find(|&&index| is_primary(&entries[index])) else { return };
+    for (index, entry) in entries.iter_mut().enumerate() {
+        if index != kept
+            && is_primary(entry)
+            && let Some(primary) = entry.get_mut("primary")
+        {
+            *primary = Value::Bool(false);
+        }
+    }
+}
+
+/// The list itself. Answers, like its siblings, which entries were written.
+fn whole(
+    target: &Target<'_>,
+    entries: &mut Vec<Value>,
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<Vec<usize>, Error> {
+    let attribute = target.attribute;
+    if target.op == Op::Remove && value.is_none_or(Value::is_null) {
+        if attribute.required {
+            return Err(Error::mutability(format!("`{}` is required", target.path)));
+        }
+        entries.clear();
+        return Ok(Vec::new());
+    }
+    let value = value.cloned().unwrap_or(Value::Null);
+    let given = match reader.value(attribute, value, &target.at)? {
+        Some(Value::Array(given)) => given,
+        _ => Vec::new(),
+    };
+    match target.op {
+        Op::Remove => {
+            // RFC 7644 section 3.5.2.2 knows no value here, but Entra and JumpCloud list what is
+            // to go; taking that for "all" would empty the attribute.
+            reader.quirks.note(Quirk::RemoveWithValue);
+            entries.retain(|entry| {
+                !given.iter().any(|listed| agrees(attribute, entry, listed, same_text))
+            });
+            Ok(Vec::new())
+        }
+        Op::Replace => {
+            *entries = given;
+            Ok((0..entries.len()).collect())
+        }
+        Op::Add => {
+            Ok(given.into_iter().filter_map(|entry| add(attribute, entries, entry)).collect())
+        }
+    }
+}
+
+/// Puts an entry in. One that is there already stays as it is; one with the same value and type
+/// takes the other sub-attributes over, since the pair is unique (RFC 7643 section 2.4).
+fn add(attribute: &Attribute, entries: &mut Vec<Value>, entry: Value) -> Option<usize> {
+    if entries.iter().any(|present| agrees(attribute, present, &entry, |_, a, b| a == b)) {
+        return None;
+    }
+    let twin = entries.iter().position(|present| {
+        present.get("value").is_some()
+            && present.get("value") == entry.get("value")
+            && present.get("type") == entry.get("type")
+    });
+    match (twin, entry) {
+        (Some(index), Value::Object(subs)) => {
+            entries[index].as_object_mut()?.extend(subs);
+            Some(index)
+        }
+        (_, entry) => {
+            entries.push(entry);
+            Some(entries.len() - 1)
+        }
+    }
+}
+
+/// Whether `entry` has all that `listed` says.
+fn agrees(
+    attribute: &Attribute,
+    entry: &Value,
+    listed: &Value,
+    same: impl Fn(&Attribute, &Value, &Value) -> bool,
+) -> bool {
+    match (entry, listed) {
+        (Value::Object(entry), Value::Object(listed)) => listed.iter().all(|(name, value)| {
+            let present = entry.get(name);
+            present.is_some_and(|present| match attribute.sub(name) {
+                Some(sub) => same(sub, present, value),
+                None => present == value,
+            })
+        }),
+        _ => same(attribute, entry, listed),
+    }
+}
+
+fn same_text(attribute: &Attribute, left: &Value, right: &Value) -> bool {
+    match (left.as_str(), right.as_str()) {
+        (Some(left), Some(right)) if !attribute.case_exact => fold(left) == fold(right),
+        _ => left == right,
+    }
+}
+
+/// `emails.display` without a filter: the sub-attribute of every entry.
+fn each(
+    target: &Target<'_>,
+    entries: &mut Vec<Value>,
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<Vec<usize>, Error> {
+    let all: Vec<usize> = (0..entries.len()).collect();
+    if all.is_empty() && target.op != Op::Remove {
+        let value = value.cloned().unwrap_or(Value::Null);
+        entries.extend(target.merged(None, value, reader)?);
+        return Ok((0..entries.len()).collect());
+    }
+    write(target, entries, &all, value, reader)?;
+    Ok(all)
+}
+
+/// `emails[type eq "work"]`, perhaps with `.value` behind it.
+fn selected(
+    target: &Target<'_>,
+    filter: &Filter,
+    entries: &mut Vec<Value>,
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<Vec<usize>, Error> {
+    let matching: Vec<usize> = (0..entries.len())
+        .filter(|&index| filter.matches_entry(&entries[index], target.attribute))
+        .collect();
+    if !matching.is_empty() {
+        write(target, entries, &matching, value, reader)?;
+        return Ok(matching);
+    }
+    let Some(entry) = made_by(target, filter, value) else {
+        return Err(Error::no_target(format!("`{}` selects no value", target.path)));
+    };
+    // Clearing what is not there has been done already.
+    if value.is_none_or(Value::is_null) {
+        return Ok(Vec::new());
+    }
+    match reader.entry(target.attribute, entry, &target.at)? {
+        Some(entry) => {
+            entries.push(entry);
+            Ok(vec![entries.len() - 1])
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The entry that `attr[type eq "x"].sub` makes where there is none: Entra replaces the work
+/// address of people who have none yet, where RFC 7644 section 3.5.2.3 would have `noTarget`.
+fn made_by(target: &Target<'_>, filter: &Filter, value: Option<&Value>) -> Option<Value> {
+    let (sub, Filter::Compare { path, op: CompareOp::Eq, value: wanted }) = (target.sub?, filter)
+    else {
+        return None;
+    };
+    let selector = target.attribute.sub(&path.attribute)?;
+    if target.op == Op::Remove || !matches!(selector.name.as_str(), "type" | "primary") {
+        return None;
+    }
+    let mut entry = Map::new();
+    entry.insert(selector.name.clone(), wanted.clone());
+    entry.insert(sub.name.clone(), value.cloned().unwrap_or(Value::Null));
+    Some(Value::Object(entry))
+}
+
+/// Carries the operation out on the entries at `indexes`. An entry that goes becomes null for
+/// now, so that the other indexes stay true.
+fn write(
+    target: &Target<'_>,
+    entries: &mut [Value],
+    indexes: &[usize],
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<(), Error> {
+    let attribute = target.attribute;
+    for &index in indexes {
+        let current = entries[index].take();
+        let value = value.cloned().unwrap_or(Value::Null);
+        let next = match (target.op, target.sub) {
+            (Op::Remove, None) => None,
+            (Op::Remove, Some(sub)) if sub.required => {
+                return Err(Error::mutability(format!("`{}` is required", target.path)));
+            }
+            (Op::Remove, Some(_)) => target.merged(Some(current), Value::Null, reader)?,
+            // The selected records are replaced as a whole (RFC 7644 section 3.5.2.3).
+            (Op::Replace, None) => reader.entry(attribute, value, &target.at)?,
+            _ if attribute.kind == AttributeType::Complex => {
+                target.merged(Some(current), value, reader)?
+            }
+            _ => reader.entry(attribute, value, &target.at)?,
+        };
+        let clears = target.op == Op::Remove || value_is_nothing(next.as_ref());
+        entries[index] = match next {
+            Some(next) if clears && is_hollow(attribute, &next) => Value::Null,
+            Some(next) => next,
+            None => Value::Null,
+        };
+    }
+    Ok(())
+}
+
+fn value_is_nothing(value: Option<&Value>) -> bool {
+    value.is_none_or(Value::is_null)
+}

@@ -1,0 +1,177 @@
+//! PATCH on a group's members. They may be many, so the group is not read for it: what is asked
+//! comes out as operations that the store runs in order.
+
+use serde_json::Value;
+
+use super::apply::Patching;
+use super::{MemberOp, Op};
+use crate::scim::error::Error;
+use crate::scim::filter::{CompareOp, Filter};
+use crate::scim::path::PatchPath;
+use crate::scim::quirk::Quirk;
+
+impl Patching<'_> {
+    pub(super) fn members(
+        &mut self,
+        op: Op,
+        path: &PatchPath,
+        value: Option<&Value>,
+    ) -> Result<(), Error> {
+        if path.attr.sub.is_some() || (path.sub.is_some() && op == Op::Remove) {
+            return Err(Error::mutability(format!(
+                "`{path}` cannot be changed alone; add and remove whole entries of `members`"
+            )));
+        }
+        match (op, &path.filter) {
+            (Op::Remove, Some(filter)) => {
+                let mut ids = Vec::new();
+                if !listed(filter, &mut ids) {
+                    return Err(Error::invalid_filter(
+                        "members are removed by `members[value eq \"id\"]`, or several of these \
+                         comparisons joined by `or`",
+                    ));
+                }
+                self.push(MemberOp::Remove(ids));
+            }
+            (_, Some(_)) => {
+                return Err(Error::no_target(format!(
+                    "`{path}` selects nothing to write to; add members with the path `members`"
+                )));
+            }
+            (Op::Remove, None) => match value {
+                None | Some(Value::Null) => self.push(MemberOp::RemoveAll),
+                Some(value) => {
+                    // RFC 7644 section 3.5.2.2 knows no value here; Entra means only those listed.
+                    self.reader.quirks.note(Quirk::RemoveWithValue);
+                    let members = self.reader.members(value)?;
+                    self.push(MemberOp::Remove(
+                        members.into_iter().map(|member| member.value).collect(),
+                    ));
+                }
+            },
+            (Op::Add, None) => {
+                let members = self.reader.members(value.unwrap_or(&Value::Null))?;
+                self.push(MemberOp::Add(members));
+            }
+            (Op::Replace, None) => {
+                let members = self.reader.members(value.unwrap_or(&Value::Null))?;
+                self.push(MemberOp::Replace(members));
+            }
+        }
+        Ok(())
+    }
+
+    /// Entra removes forty members in forty operations; neighbours of one sort are one to the
+    /// store.
+    fn push(&mut self, op: MemberOp) {
+        match (self.member_ops.last_mut(), op) {
+            (_, MemberOp::Add(members)) if members.is_empty() => {}
+            (_, MemberOp::Remove(ids)) if ids.is_empty() => {}
+            (Some(MemberOp::Add(all)), MemberOp::Add(more)) => all.extend(more),
+            (Some(MemberOp::Remove(all)), MemberOp::Remove(more)) => all.extend(more),
+            (_, op) => self.member_ops.push(op),
+        }
+    }
+}
+
+/// Collects the ids of `value eq "a" or value eq "b"`; false for any other filter.
+fn listed(filter: &Filter, ids: &mut Vec<String>) -> bool {
+    match filter {
+        Filter::Compare { path, op: CompareOp::Eq, value: Value::String(id) }
+            if path.attribute.eq_ignore_ascii_case("value") =>
+        {
+            ids.push(id.clone());
+            true
+        }
+        Filter::Or(parts) => parts.iter().all(|part| listed(part, ids)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::patch::tests::{apply, group};
+    use crate::scim::{MemberValue, ResourceKind, ScimType};
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a literal reads best by value")]
+    fn check_members(operations: Value, expected: &[MemberOp]) {
+        let patched = apply(ResourceKind::Group, &group(), &operations)
+            .unwrap_or_else(|error| panic!("{operations}: {error}"));
+        assert_eq!(patched.attributes, group(), "{operations}");
+        assert_eq!(patched.member_ops, expected, "{operations}");
+    }
+
+    fn members(ids: &[&str]) -> Vec<MemberValue> {
+        ids.iter().map(|&id| MemberValue { value: id.to_owned(), kind: None }).collect()
+    }
+
+    fn removed(ids: &[&str]) -> MemberOp {
+        MemberOp::Remove(ids.iter().map(|&id| id.to_owned()).collect())
+    }
+
+    #[test]
+    fn members_come_out_in_order() {
+        check_members(
+            json!([
+                { "op": "add", "path": "members", "value": [{ "value": "a" }, { "value": "a" }] },
+                { "op": "Add", "path": "members", "value": { "value": "b" } },
+                { "op": "remove", "path": "members[value eq \"a\"]" },
+                { "op": "remove", "path": "members[VALUE eq \"c\" or value eq \"d\"]" },
+                { "op": "replace", "path": "members", "value": [{ "value": "e" }] },
+                { "op": "replace", "path": "members", "value": [] },
+            ]),
+            &[
+                MemberOp::Add(members(&["a", "b"])),
+                removed(&["a", "c", "d"]),
+                MemberOp::Replace(members(&["e"])),
+                MemberOp::Replace(Vec::new()),
+            ],
+        );
+        check_members(
+            json!([{ "op": "add", "value": { "members": [{ "value": "a" }], "id": "g" } }]),
+            &[MemberOp::Add(members(&["a"]))],
+        );
+    }
+
+    #[test]
+    fn only_a_remove_without_a_list_empties_the_group() {
+        let remove = |value: Value| json!([{ "op": "Remove", "path": "members", "value": value }]);
+        check_members(remove(json!([{ "$ref": null, "value": "a" }])), &[removed(&["a"])]);
+        check_members(remove(json!([])), &[]);
+        check_members(json!([{ "op": "remove", "path": "members" }]), &[MemberOp::RemoveAll]);
+    }
+
+    #[test]
+    fn other_filters_on_members_are_refused_with_the_way_out() {
+        for (op, path, scim_type, expected) in [
+            ("remove", "members[type eq \"User\"]", ScimType::InvalidFilter, "members[value eq"),
+            (
+                "remove",
+                "members[value eq \"a\" and type pr]",
+                ScimType::InvalidFilter,
+                "joined by `or`",
+            ),
+            ("replace", "members[value eq \"a\"]", ScimType::NoTarget, "add members"),
+            ("add", "members[value eq \"a\"].value", ScimType::NoTarget, "add members"),
+            ("remove", "members.value", ScimType::Mutability, "whole entries"),
+            ("replace", "members.display", ScimType::Mutability, "read-only"),
+        ] {
+            let operations = json!([{ "op": op, "path": path, "value": [{ "value": "b" }] }]);
+            let error = apply(ResourceKind::Group, &group(), &operations).unwrap_err();
+            assert_eq!(error.scim_type, Some(scim_type), "{path}");
+            assert!(error.detail.contains(expected), "{path}: {}", error.detail);
+        }
+    }
+
+    #[test]
+    fn okta_renames_a_group_with_its_id() {
+        let operations = json!([{ "op": "replace", "value": { "id": "g", "displayName": "1b" } }]);
+        let patched = apply(ResourceKind::Group, &group(), &operations).unwrap();
+        assert_eq!(patched.attributes["displayName"], "1b");
+        assert_eq!(patched.quirks, [Quirk::IdInValue]);
+    }
+}

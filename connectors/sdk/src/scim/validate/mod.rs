@@ -1,0 +1,258 @@
+//! A resource as a client sends it, made into the resource as it is kept: canonical names, right
+//! types, nothing the client may not write.
+
+mod order;
+mod read;
+#[cfg(test)]
+pub(super) mod tests;
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::path::{AttrPath, shorten};
+use super::quirk::Quirk;
+use super::resource::{Attributes, ResourceKind};
+use super::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, Schema};
+
+pub(super) use order::{in_schema_order, required};
+pub(super) use read::{MAX_VALUES, Reader, password, too_many};
+
+/// A resource that is fit to be kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Normalized {
+    /// Under canonical names, in the schema's order. Without `id`, `meta`, `schemas`, `groups`,
+    /// `members` and `password`, which are kept apart or not at all.
+    pub attributes: Attributes,
+    /// A group's members, each once; none if the body says nothing about them.
+    pub members: Option<Vec<MemberValue>>,
+    pub password: Option<String>,
+    pub quirks: Vec<Quirk>,
+}
+
+/// A member as a client names it; whether there is such a resource is for others to say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MemberValue {
+    pub value: String,
+    pub kind: Option<ResourceKind>,
+}
+
+/// Reads the body of a POST or PUT.
+///
+/// What a provider may get wrong without harm is put right or ignored and noted as a [`Quirk`]
+/// (RFC 7644 section 3.3 lets a server ignore what it does not know or may not take); a value of
+/// the wrong type is refused.
+pub fn normalize(body: Value, ty: &ResourceType) -> Result<Normalized, Error> {
+    let Value::Object(body) = body else {
+        return Err(Error::invalid_syntax("the body is not a JSON object"));
+    };
+    let mut intake = Intake {
+        ty,
+        reader: Reader::default(),
+        attributes: Map::new(),
+        members: None,
+        password: None,
+    };
+    for (key, value) in body {
+        intake.key(&key, value)?;
+    }
+    required(&intake.attributes, ty)?;
+    Ok(Normalized {
+        attributes: in_schema_order(intake.attributes, ty),
+        members: intake.members,
+        password: intake.password,
+        quirks: intake.reader.quirks.into_vec(),
+    })
+}
+
+struct Intake<'a> {
+    ty: &'a ResourceType,
+    reader: Reader,
+    attributes: Attributes,
+    members: Option<Vec<MemberValue>>,
+    password: Option<String>,
+}
+
+impl Intake<'_> {
+    fn key(&mut self, key: &str, value: Value) -> Result<(), Error> {
+        let ty = self.ty;
+        if key.eq_ignore_ascii_case("schemas") {
+            return self.schemas(&value);
+        }
+        if value.is_null() {
+            return Ok(());
+        }
+        if key.eq_ignore_ascii_case(&ty.core.id) {
+            self.reader.quirks.note(Quirk::DottedKey);
+            for (name, value) in object(key, value)? {
+                match ty.attribute(&name) {
+                    Some(attribute) => self.attribute(None, attribute, None, value)?,
+                    None => self.reader.quirks.note(Quirk::UnknownAttribute),
+                }
+            }
+            return Ok(());
+        }
+        if let Some(schema) = ty.extension(key) {
+            for (name, value) in object(key, value)? {
+                match schema.attribute(&name) {
+                    Some(attribute) => self.attribute(Some(schema), attribute, None, value)?,
+                    None => self.reader.quirks.note(Quirk::UnknownAttribute),
+                }
+            }
+            return Ok(());
+        }
+        if let Some(attribute) = ty.attribute(key) {
+            return self.attribute(None, attribute, None, value);
+        }
+        let path = AttrPath::split(key);
+        if let Some(Found::Attribute { extension, attribute, sub }) =
+            path.as_ref().and_then(|path| ty.find(path))
+        {
+            self.reader.quirks.note(Quirk::DottedKey);
+            return self.attribute(extension, attribute, sub, value);
+        }
+        self.reader.quirks.note(unknown(key));
+        Ok(())
+    }
+
+    /// `schemas` says nothing that the attributes do not say; only its form is looked at.
+    fn schemas(&mut self, value: &Value) -> Result<(), Error> {
+        let wrong = || Error::invalid_syntax("`schemas` is not a list of URNs");
+        let urns = match value {
+            Value::Null => return Ok(()),
+            Value::Array(urns) => urns,
+            _ => return Err(wrong()),
+        };
+        for urn in urns {
+            let urn = urn.as_str().ok_or_else(wrong)?;
+            if !self.ty.knows(urn) {
+                self.reader.quirks.note(Quirk::UnknownSchema);
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(
+        &mut self,
+        extension: Option<&Schema>,
+        attribute: &Attribute,
+        sub: Option<&Attribute>,
+        value: Value,
+    ) -> Result<(), Error> {
+        if value.is_null() {
+            return Ok(());
+        }
+        if [Some(attribute), sub]
+            .into_iter()
+            .flatten()
+            .any(|one| one.mutability == Mutability::ReadOnly)
+        {
+            self.reader.quirks.note(Quirk::ReadOnlyIgnored);
+            return Ok(());
+        }
+        if extension.is_none() && attribute.name == "schemas" {
+            return Ok(());
+        }
+        if is_members(self.ty, extension, attribute) {
+            let members = self.reader.members(&value)?;
+            return once(&mut self.members, members, "members");
+        }
+        if is_password(self.ty, extension, attribute) {
+            return match password(&value)? {
+                Some(password) => once(&mut self.password, password, "password"),
+                None => Ok(()),
+            };
+        }
+        let at = place(extension, attribute);
+        let value = match sub {
+            Some(sub) => Value::Object(Map::from_iter([(sub.name.clone(), value)])),
+            None => value,
+        };
+        let Some(value) = self.reader.value(attribute, value, &at)? else { return Ok(()) };
+        let container = container(&mut self.attributes, extension);
+        let present = container.get_mut(&attribute.name);
+        match (present, value) {
+            (None, value) => {
+                container.insert(attribute.name.clone(), value);
+            }
+            // `name` and `name.givenName` together say one name.
+            (Some(Value::Object(present)), Value::Object(subs)) => present.extend(subs),
+            (Some(Value::Array(present)), Value::Array(more)) if sub.is_some() => {
+                present.extend(more);
+            }
+            _ => return Err(twice(&at)),
+        }
+        Ok(())
+    }
+}
+
+/// How an unknown key is counted.
+pub(super) fn unknown(key: &str) -> Quirk {
+    if key.contains(':') { Quirk::UnknownSchema } else { Quirk::UnknownAttribute }
+}
+
+pub(super) fn is_members(
+    ty: &ResourceType,
+    extension: Option<&Schema>,
+    attribute: &Attribute,
+) -> bool {
+    ty.kind == ResourceKind::Group && extension.is_none() && attribute.name == "members"
+}
+
+pub(super) fn is_password(
+    ty: &ResourceType,
+    extension: Option<&Schema>,
+    attribute: &Attribute,
+) -> bool {
+    ty.kind == ResourceKind::User && extension.is_none() && attribute.name == "password"
+}
+
+/// The attribute's path, as messages name it.
+pub(super) fn place(extension: Option<&Schema>, attribute: &Attribute) -> String {
+    match extension {
+        Some(schema) => format!("{}:{}", schema.id, attribute.name),
+        None => attribute.name.clone(),
+    }
+}
+
+/// Where an attribute is kept: beside the core ones, or in its extension's object.
+pub(super) fn container<'a>(
+    attributes: &'a mut Attributes,
+    extension: Option<&Schema>,
+) -> &'a mut Attributes {
+    let Some(schema) = extension else { return attributes };
+    let slot = attributes.entry(schema.id.as_str()).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    slot.as_object_mut().expect("made an object above")
+}
+
+fn object(key: &str, value: Value) -> Result<Attributes, Error> {
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Error::invalid_value(format!("`{}` is not an object", shorten(key)))),
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, at: &str) -> Result<(), Error> {
+    if slot.is_some() {
+        return Err(twice(at));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+/// Names ignore case, so one attribute can be given twice; guessing which one is meant would let
+/// two readers of one request disagree.
+fn twice(at: &str) -> Error {
+    Error::invalid_syntax(format!("`{at}` is given twice"))
+}
+
+/// Whether an entry says nothing but what it would be for.
+pub(super) fn is_hollow(attribute: &Attribute, entry: &Value) -> bool {
+    attribute.kind == AttributeType::Complex
+        && entry.as_object().is_none_or(|subs| {
+            subs.iter()
+                .all(|(name, value)| matches!(name.as_str(), "type" | "primary") || value.is_null())
+        })
+}

@@ -1,0 +1,301 @@
+//! One value as its attribute's schema wants it (RFC 7643 section 2.3).
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde_json::{Map, Value};
+
+use super::{MemberValue, is_hollow};
+use crate::scim::error::Error;
+use crate::scim::path::shorten;
+use crate::scim::quirk::{Quirk, Quirks};
+use crate::scim::resource::ResourceKind;
+use crate::scim::schema::{Attribute, AttributeType, Mutability};
+
+/// The longest text of one value. Targets take far less, and a photo is an address, not a picture.
+const MAX_TEXT: usize = 64 * 1024;
+/// The most values of one attribute, members apart: nobody has more addresses, and comparing each
+/// with each must stay cheap.
+pub(crate) const MAX_VALUES: usize = 1000;
+/// Attributes that end up in mail headers, log lines and directory names, where a line break or a
+/// NUL changes the meaning of what follows.
+const ONE_LINE: [&str; 4] = ["userName", "displayName", "externalId", "emails.value"];
+
+/// Reads values and remembers the quirks it met.
+#[derive(Default)]
+pub(crate) struct Reader {
+    pub(crate) quirks: Quirks,
+}
+
+impl Reader {
+    /// The whole value of an attribute, or none where it says nothing: null, an empty list, an
+    /// empty object (RFC 7643 section 2.5).
+    pub(crate) fn value(
+        &mut self,
+        attribute: &Attribute,
+        value: Value,
+        at: &str,
+    ) -> Result<Option<Value>, Error> {
+        if !attribute.multi_valued {
+            return self.entry(attribute, value, at);
+        }
+        let given = match value {
+            Value::Null => return Ok(None),
+            Value::Array(given) => given,
+            single => {
+                self.quirks.note(Quirk::SingleValue);
+                vec![single]
+            }
+        };
+        if given.len() > MAX_VALUES {
+            return Err(too_many(at));
+        }
+        let mut entries = Vec::with_capacity(given.len());
+        let mut seen = HashSet::new();
+        for value in given {
+            let Some(entry) = self.entry(attribute, value, at)? else { continue };
+            // Sub-attributes come in the schema's order, so equal entries have equal texts.
+            if !is_hollow(attribute, &entry) && seen.insert(entry.to_string()) {
+                entries.push(entry);
+            }
+        }
+        self.one_primary(&mut entries);
+        Ok((!entries.is_empty()).then_some(Value::Array(entries)))
+    }
+
+    /// At most one entry is primary (RFC 7643 section 2.4). The first one keeps it: providers
+    /// list the address they mean first.
+    fn one_primary(&mut self, entries: &mut [Value]) {
+        let mut primaries = entries
+            .iter_mut()
+            .filter_map(|entry| entry.get_mut("primary"))
+            .filter(|primary| primary.as_bool() == Some(true));
+        if primaries.next().is_none() {
+            return;
+        }
+        for further in primaries {
+            *further = Value::Bool(false);
+            self.quirks.note(Quirk::ManyPrimaries);
+        }
+    }
+
+    /// One value: a single-valued attribute's, or one entry of a list.
+    pub(crate) fn entry(
+        &mut self,
+        attribute: &Attribute,
+        value: Value,
+        at: &str,
+    ) -> Result<Option<Value>, Error> {
+        match (attribute.kind, value) {
+            (_, Value::Null) => Ok(None),
+            (AttributeType::Complex, Value::Object(subs)) => self.complex(attribute, subs, at),
+            (AttributeType::Complex, bare @ (Value::String(_) | Value::Number(_)))
+                if attribute.sub("value").is_some() =>
+            {
+                self.quirks.note(match (attribute.name.as_str(), attribute.multi_valued) {
+                    ("manager", false) => Quirk::BareManager,
+                    _ => Quirk::BareValue,
+                });
+                self.complex(attribute, Map::from_iter([("value".to_owned(), bare)]), at)
+            }
+            (_, value) => self.simple(attribute, value, at),
+        }
+    }
+
+    fn complex(
+        &mut self,
+        attribute: &Attribute,
+        given: Map<String, Value>,
+        at: &str,
+    ) -> Result<Option<Value>, Error> {
+        let mut read: Vec<Option<Value>> = vec![None; attribute.sub_attributes.len()];
+        for (name, value) in given {
+            let Some(index) = attribute
+                .sub_attributes
+                .iter()
+                .position(|sub| sub.name.eq_ignore_ascii_case(&name))
+            else {
+                self.quirks.note(Quirk::UnknownAttribute);
+                continue;
+            };
+            let sub = &attribute.sub_attributes[index];
+            if sub.mutability == Mutability::ReadOnly {
+                self.quirks.note(Quirk::ReadOnlyIgnored);
+                continue;
+            }
+            // An empty `value` is how some providers say that there is none.
+            if sub.name == "value" && value.as_str() == Some("") {
+                continue;
+            }
+            let at = format!("{at}.{}", sub.name);
+            let Some(value) = self.value(sub, value, &at)? else { continue };
+            if read[index].replace(value).is_some() {
+                return Err(super::twice(&at));
+            }
+        }
+        let subs: Map<String, Value> = attribute
+            .sub_attributes
+            .iter()
+            .zip(read)
+            .filter_map(|(sub, value)| Some((sub.name.clone(), value?)))
+            .collect();
+        Ok((!subs.is_empty()).then_some(Value::Object(subs)))
+    }
+
+    fn simple(
+        &mut self,
+        attribute: &Attribute,
+        value: Value,
+        at: &str,
+    ) -> Result<Option<Value>, Error> {
+        let wrong = |value: &Value| {
+            let kind = match attribute.kind {
+                AttributeType::Integer => "an integer",
+                AttributeType::Decimal => "a number",
+                AttributeType::Boolean => "a boolean",
+                AttributeType::Complex => "an object",
+                AttributeType::DateTime => "a date and time such as 2026-11-22T08:30:00Z",
+                AttributeType::Binary => "base64",
+                AttributeType::String | AttributeType::Reference => "a string",
+            };
+            Err(Error::invalid_value(format!(
+                "`{at}` is not {kind}: {}",
+                shorten(&value.to_string())
+            )))
+        };
+        match attribute.kind {
+            AttributeType::Boolean => match &value {
+                Value::Bool(_) => Ok(Some(value)),
+                // Entra says "True" and "False"; anything else is a mistake.
+                Value::String(text) if text.eq_ignore_ascii_case("true") => {
+                    self.quirks.note(Quirk::StringBoolean);
+                    Ok(Some(Value::Bool(true)))
+                }
+                Value::String(text) if text.eq_ignore_ascii_case("false") => {
+                    self.quirks.note(Quirk::StringBoolean);
+                    Ok(Some(Value::Bool(false)))
+                }
+                _ => wrong(&value),
+            },
+            AttributeType::Integer => {
+                if value.is_i64() || value.is_u64() {
+                    Ok(Some(value))
+                } else {
+                    wrong(&value)
+                }
+            }
+            AttributeType::Decimal => {
+                if value.is_number() {
+                    Ok(Some(value))
+                } else {
+                    wrong(&value)
+                }
+            }
+            AttributeType::Complex => wrong(&value),
+            _ => {
+                let Value::String(text) = &value else { return wrong(&value) };
+                if text.len() > MAX_TEXT {
+                    return Err(Error::invalid_value(format!(
+                        "`{at}` is longer than {MAX_TEXT} bytes"
+                    )));
+                }
+                let fits = match attribute.kind {
+                    AttributeType::DateTime => is_date_time(text),
+                    AttributeType::Binary => is_base64(text),
+                    _ => true,
+                };
+                if !fits {
+                    return wrong(&value);
+                }
+                if ONE_LINE.contains(&at) && text.contains(['\0', '\r', '\n']) {
+                    return Err(Error::invalid_value(format!(
+                        "`{at}` contains a line break or a NUL"
+                    )));
+                }
+                // A blank anchor would tie together everybody who has one.
+                Ok((at != "externalId" || !text.trim().is_empty()).then_some(value))
+            }
+        }
+    }
+
+    /// A group's members, each once, in the order given.
+    pub(crate) fn members(&mut self, value: &Value) -> Result<Vec<MemberValue>, Error> {
+        let given = match value {
+            Value::Null => return Ok(Vec::new()),
+            Value::Array(given) => given.as_slice(),
+            single => {
+                self.quirks.note(Quirk::SingleValue);
+                std::slice::from_ref(single)
+            }
+        };
+        let mut members = Vec::with_capacity(given.len());
+        let mut seen = HashSet::new();
+        for member in given {
+            let member = self.member(member)?;
+            if seen.insert(member.value.clone()) {
+                members.push(member);
+            }
+        }
+        Ok(members)
+    }
+
+    fn member(&mut self, member: &Value) -> Result<MemberValue, Error> {
+        let (id, kind) = match member {
+            Value::Object(subs) => {
+                let sub = |wanted: &str| {
+                    subs.iter()
+                        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                        .and_then(|(_, value)| value.as_str())
+                };
+                // Other words for the type are in use (`direct`), and say nothing about the kind.
+                let kind = sub("type").and_then(|word| {
+                    ResourceKind::ALL
+                        .into_iter()
+                        .find(|kind| kind.name().eq_ignore_ascii_case(word))
+                });
+                (sub("value"), kind)
+            }
+            bare => {
+                self.quirks.note(Quirk::BareValue);
+                (bare.as_str(), None)
+            }
+        };
+        match id {
+            Some(id) if !id.is_empty() && id.len() <= MAX_TEXT => {
+                Ok(MemberValue { value: id.to_owned(), kind })
+            }
+            _ => Err(Error::invalid_value(
+                "an entry of `members` has no `value` with the id of a user or group",
+            )),
+        }
+    }
+}
+
+pub(crate) fn password(value: &Value) -> Result<Option<String>, Error> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(text) if text.len() <= MAX_TEXT => Ok(Some(text.clone())),
+        // The message must not repeat it.
+        _ => Err(Error::invalid_value("`password` is not a string, or is too long")),
+    }
+}
+
+pub(crate) fn too_many(at: &str) -> Error {
+    Error::invalid_value(format!("`{at}` has more than {MAX_VALUES} values"))
+}
+
+/// The form of xsd:dateTime (RFC 7643 section 2.3.5).
+fn is_date_time(text: &str) -> bool {
+    text.contains(['T', 't'])
+        && (text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok())
+}
+
+/// Base64 in either alphabet (RFC 7643 section 2.3.6); PEM-like line breaks do no harm.
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\n' | b'\r')
+    })
+}
