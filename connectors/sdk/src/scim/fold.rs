@@ -23,6 +23,8 @@ pub fn fold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::fold;
 
     #[track_caller]
@@ -50,9 +52,18 @@ mod tests {
 
     #[test]
     fn a_key_is_its_own_key() {
-        for letter in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+        // The planes that have letters with case or with compatibility forms.
+        for letter in (0..0x2_0000).filter_map(char::from_u32) {
             let key = fold(&letter.to_string());
             assert_eq!(fold(&key), key, "{letter:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_of_any_text_is_its_own_key(text in any::<String>()) {
+            let key = fold(&text);
+            prop_assert_eq!(fold(&key), key);
         }
     }
 }

@@ -30,7 +30,11 @@ impl AttrPath {
         match ty {
             None => Ok(path),
             Some(ty) => path.resolve(ty).ok_or_else(|| {
-                Error::invalid_path(format!("`{}` is not an attribute of a {}", path, ty.kind))
+                Error::invalid_path(format!(
+                    "`{}` is not an attribute of a {}",
+                    shorten(text),
+                    ty.kind
+                ))
             }),
         }
     }
@@ -167,6 +171,13 @@ impl PatchPath {
             }
         };
         Ok(Self { attr, filter: Some(filter), sub })
+    }
+}
+
+impl PatchPath {
+    /// The path for an error message; its filter may be long.
+    pub(super) fn shown(&self) -> String {
+        shorten(&self.to_string())
     }
 }
 

@@ -120,7 +120,7 @@ impl Patching<'_> {
             Some(Found::Extension(schema)) => return self.extension(op, schema, value),
             Some(Found::Attribute { extension, attribute, sub }) => (extension, attribute, sub),
             None => {
-                return Err(Error::invalid_path(format!("`{path}` is not an attribute")));
+                return Err(Error::invalid_path(format!("`{}` is not an attribute", path.shown())));
             }
         };
         // With a filter the sub-attribute stands behind it.
@@ -131,7 +131,7 @@ impl Patching<'_> {
             .any(|one| one.mutability == Mutability::ReadOnly)
         {
             if strictness == Strictness::Named {
-                return Err(Error::mutability(format!("`{path}` is read-only")));
+                return Err(Error::mutability(format!("`{}` is read-only", path.shown())));
             }
             self.reader.quirks.note(Quirk::ReadOnlyIgnored);
             return Ok(());
@@ -240,7 +240,7 @@ impl Target<'_> {
         let target = self.sub.unwrap_or(self.attribute);
         // RFC 7644 section 3.5.2.2.
         if target.required {
-            return Err(Error::mutability(format!("`{}` is required", self.path)));
+            return Err(Error::mutability(format!("`{}` is required", self.path.shown())));
         }
         let Some(current) = current else { return Ok(None) };
         if target.mutability == Mutability::Immutable {
@@ -310,7 +310,7 @@ impl Target<'_> {
     }
 
     pub(super) fn immutable(&self) -> Error {
-        Error::mutability(format!("`{}` cannot be changed once it is set", self.path))
+        Error::mutability(format!("`{}` cannot be changed once it is set", self.path.shown()))
     }
 }
 

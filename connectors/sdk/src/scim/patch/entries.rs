@@ -57,7 +57,7 @@ fn whole(
     let attribute = target.attribute;
     if target.op == Op::Remove && value.is_none_or(Value::is_null) {
         if attribute.required {
-            return Err(Error::mutability(format!("`{}` is required", target.path)));
+            return Err(Error::mutability(format!("`{}` is required", target.path.shown())));
         }
         entries.clear();
         return Ok(Vec::new());
@@ -169,7 +169,7 @@ fn selected(
         return Ok(matching);
     }
     let Some(entry) = made_by(target, filter, value) else {
-        return Err(Error::no_target(format!("`{}` selects no value", target.path)));
+        return Err(Error::no_target(format!("`{}` selects no value", target.path.shown())));
     };
     // Clearing what is not there has been done already.
     if value.is_none_or(Value::is_null) {
@@ -217,7 +217,7 @@ fn write(
         let next = match (target.op, target.sub) {
             (Op::Remove, None) => None,
             (Op::Remove, Some(sub)) if sub.required => {
-                return Err(Error::mutability(format!("`{}` is required", target.path)));
+                return Err(Error::mutability(format!("`{}` is required", target.path.shown())));
             }
             (Op::Remove, Some(_)) => target.merged(Some(current), Value::Null, reader)?,
             // The selected records are replaced as a whole (RFC 7644 section 3.5.2.3).

@@ -19,7 +19,8 @@ impl Patching<'_> {
     ) -> Result<(), Error> {
         if path.attr.sub.is_some() || (path.sub.is_some() && op == Op::Remove) {
             return Err(Error::mutability(format!(
-                "`{path}` cannot be changed alone; add and remove whole entries of `members`"
+                "`{}` cannot be changed alone; add and remove whole entries of `members`",
+                path.shown()
             )));
         }
         match (op, &path.filter) {
@@ -35,7 +36,8 @@ impl Patching<'_> {
             }
             (_, Some(_)) => {
                 return Err(Error::no_target(format!(
-                    "`{path}` selects nothing to write to; add members with the path `members`"
+                    "`{}` selects nothing to write to; add members with the path `members`",
+                    path.shown()
                 )));
             }
             (Op::Remove, None) => match value {

@@ -375,6 +375,24 @@ fn paths_that_name_nothing_are_refused() {
 }
 
 #[test]
+fn a_long_path_is_not_echoed_whole() {
+    let long = "x".repeat(10_000);
+    for path in [
+        long.clone(),
+        format!("{long} {long}"),
+        format!("emails[{long} pr]"),
+        format!("emails[value eq \"{long}\"]"),
+        format!("emails[value eq \"{long}"),
+        format!("emails[type pr].{long}"),
+        format!("urn:{long}:x"),
+    ] {
+        let operations = json!([{ "op": "replace", "path": path, "value": { "value": "x" } }]);
+        let error = apply(ResourceKind::User, &ada(), &operations).unwrap_err();
+        assert!(error.detail.len() < 400, "{}", error.detail);
+    }
+}
+
+#[test]
 fn operations_that_say_too_little_are_refused() {
     check_error(json!([{ "op": "remove" }]), ScimType::NoTarget, "needs a `path`");
     check_error(
