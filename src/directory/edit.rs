@@ -1,0 +1,182 @@
+//! Writes: evaluated here, committed by the store by compare-and-set on the version.
+
+use scim_relay_sdk::scim::{
+    self, MemberOp, PatchRequest, Projection, Quirk, ResourceKind, ScimType, normalize,
+};
+use serde_json::Value;
+
+use super::{Directory, DirectoryError, Precondition, Result, Served, content, precondition};
+use crate::ids;
+use crate::store::{Content, Deletion, Origin, Stored, TokenId, Update, Written};
+
+/// How often a PATCH without `If-Match` is evaluated anew when others write in between.
+const ATTEMPTS: usize = 20;
+
+/// A directory that may be written to.
+pub struct Editor<'a> {
+    directory: &'a Directory,
+    token: Option<TokenId>,
+}
+
+impl<'a> Editor<'a> {
+    pub(super) fn new(directory: &'a Directory, token: Option<TokenId>) -> Self {
+        Self { directory, token }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { token: self.token, now: self.directory.clock.now() }
+    }
+
+    /// Makes a resource (RFC 7644 section 3.3).
+    pub async fn create(&self, kind: ResourceKind, body: Value, projection: &Projection) -> Result<Served> {
+        let directory = self.directory;
+        let ty = directory.resource_type(kind);
+        let given = normalize(body, ty)?;
+        let origin = self.origin();
+        let id = ids::resource_id(origin.now);
+        let content = content::content(kind, id, &given.attributes, None, ty);
+        let members = given.members.unwrap_or_default().into_iter().map(|one| one.value).collect();
+        let written =
+            directory.store.create(directory.organization, kind, id, content, members, origin).await?;
+        self.answer(written, &id.to_string(), projection, given.quirks).await
+    }
+
+    /// Replaces a resource (RFC 7644 section 3.5.1): what is left out is cleared, a group's members
+    /// too.
+    pub async fn replace(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        body: Value,
+        precondition: &Precondition,
+        projection: &Projection,
+    ) -> Result<Served> {
+        let directory = self.directory;
+        let ty = directory.resource_type(kind);
+        let given = normalize(body, ty)?;
+        let members = match kind {
+            ResourceKind::User => Vec::new(),
+            ResourceKind::Group => vec![MemberOp::Replace(given.members.clone().unwrap_or_default())],
+        };
+        for _ in 0..ATTEMPTS {
+            let stored = directory.stored(kind, id).await?;
+            precondition.check(stored.version)?;
+            let before = content::attributes(&stored.body)?;
+            let content = content::content(kind, stored.id, &given.attributes, Some(&before), ty);
+            let written = self.update(&stored, true, Some(content), members.clone()).await?;
+            if let Written::Conflict(version) = written {
+                if precondition.is_given() {
+                    return Err(precondition::failed(version).into());
+                }
+                continue;
+            }
+            return self.answer(written, id, projection, given.quirks).await;
+        }
+        Err(contended(id))
+    }
+
+    /// Changes a resource (RFC 7644 section 3.5.2), all operations or none.
+    pub async fn patch(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        body: Value,
+        precondition: &Precondition,
+        projection: &Projection,
+    ) -> Result<Served> {
+        let directory = self.directory;
+        let ty = directory.resource_type(kind);
+        let request = PatchRequest::parse(body)?;
+        for _ in 0..ATTEMPTS {
+            let stored = directory.stored(kind, id).await?;
+            precondition.check(stored.version)?;
+            let before = content::attributes(&stored.body)?;
+            let patched = request.apply(&before, ty)?;
+            let content = (patched.attributes != before)
+                .then(|| content::content(kind, stored.id, &patched.attributes, Some(&before), ty));
+            if content.is_none() && patched.member_ops.is_empty() {
+                return directory.serve(stored, projection, patched.quirks, false).await;
+            }
+            let exact = content.is_some() || precondition.is_given();
+            let written = self.update(&stored, exact, content, patched.member_ops).await?;
+            if let Written::Conflict(version) = written {
+                if precondition.is_given() {
+                    return Err(precondition::failed(version).into());
+                }
+                continue;
+            }
+            return self.answer(written, id, projection, patched.quirks).await;
+        }
+        Err(contended(id))
+    }
+
+    /// Deletes a resource (RFC 7644 section 3.6).
+    pub async fn delete(&self, kind: ResourceKind, id: &str, precondition: &Precondition) -> Result<()> {
+        let directory = self.directory;
+        let stored = directory.stored(kind, id).await?;
+        precondition.check(stored.version)?;
+        let expected = precondition.is_given().then_some(stored.version);
+        let deletion = directory
+            .store
+            .delete(directory.organization, kind, stored.id, expected, self.origin())
+            .await?;
+        match deletion {
+            Deletion::Done => Ok(()),
+            Deletion::NotFound => Err(scim::Error::not_found(id).into()),
+            Deletion::Conflict(version) => Err(precondition::failed(version).into()),
+        }
+    }
+
+    /// `exact`: only if the version is still the one that was read.
+    async fn update(
+        &self,
+        stored: &Stored,
+        exact: bool,
+        content: Option<Content>,
+        members: Vec<MemberOp>,
+    ) -> Result<Written> {
+        let update = Update {
+            kind: stored.kind,
+            id: stored.id,
+            expected: exact.then_some(stored.version),
+            content,
+            members,
+        };
+        let directory = self.directory;
+        Ok(directory.store.update(directory.organization, update, self.origin()).await?)
+    }
+
+    async fn answer(
+        &self,
+        written: Written,
+        id: &str,
+        projection: &Projection,
+        quirks: Vec<Quirk>,
+    ) -> Result<Served> {
+        match written {
+            Written::Done { stored, changed } => {
+                self.directory.serve(stored, projection, quirks, changed).await
+            }
+            Written::NotFound => Err(scim::Error::not_found(id).into()),
+            Written::Conflict(version) => Err(precondition::failed(version).into()),
+            Written::UserNameTaken => Err(scim::Error::new(
+                409,
+                Some(ScimType::Uniqueness),
+                "another user has this userName",
+            )
+            .into()),
+            Written::UnknownMember(value) => Err(scim::Error::invalid_value(format!(
+                "members: there is no user or group with the id `{value}`"
+            ))
+            .into()),
+            Written::MemberOfItself => {
+                Err(scim::Error::invalid_value("members: a group cannot be a member of itself").into())
+            }
+        }
+    }
+}
+
+/// Twenty others were quicker, each time: the client may well try again.
+fn contended(id: &str) -> DirectoryError {
+    scim::Error::new(409, None, format!("resource {id} is being changed by others; try again")).into()
+}

@@ -1,0 +1,166 @@
+//! The rules between resources: every write of a provider goes through here.
+//!
+//! Knows SCIM and the store's words, and nothing of HTTP, SQL or connectors.
+
+mod content;
+mod edit;
+mod precondition;
+mod serve;
+
+use std::sync::Arc;
+
+use scim_relay_sdk::connector::OrganizationInfo;
+use scim_relay_sdk::scim::{self, ListQuery, Projection, Quirk, ResourceId, ResourceKind, ResourceType};
+
+use crate::clock::SharedClock;
+use crate::store::{ListRequest, OrgId, Store, StoreError, Stored, TokenId};
+
+pub use edit::Editor;
+pub use precondition::Precondition;
+
+/// One organization's resources, for reading. What it is not handed is out of its reach.
+#[derive(Clone)]
+pub struct Directory {
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    organization: OrgId,
+    info: Arc<OrganizationInfo>,
+    /// `https://host/scim/{organization}/v2`, without a slash at its end.
+    base: Arc<str>,
+}
+
+/// A resource as the provider gets it.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// JSON text.
+    pub body: String,
+    /// `W/"3"`.
+    pub etag: String,
+    pub location: String,
+    /// What was tolerated on the way.
+    pub quirks: Vec<Quirk>,
+    /// Whether a write wrote anything.
+    pub changed: bool,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The provider must change something.
+    #[error(transparent)]
+    Scim(#[from] scim::Error),
+    /// We must.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub type Result<T> = std::result::Result<T, DirectoryError>;
+
+impl Directory {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        organization: OrgId,
+        info: Arc<OrganizationInfo>,
+        public_url: &str,
+    ) -> Self {
+        let base = format!("{}/scim/{}/v2", public_url.trim_end_matches('/'), info.key).into();
+        Self { store, clock, organization, info, base }
+    }
+
+    /// The right to write, for a token that has it.
+    pub fn editor(&self, token: Option<TokenId>) -> Editor<'_> {
+        Editor::new(self, token)
+    }
+
+    pub fn info(&self) -> &Arc<OrganizationInfo> {
+        &self.info
+    }
+
+    pub fn organization(&self) -> OrgId {
+        self.organization
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub fn resource_type(&self, kind: ResourceKind) -> &ResourceType {
+        self.info.schemas.of(kind)
+    }
+
+    /// One resource (RFC 7644 section 3.4.1).
+    pub async fn get(&self, kind: ResourceKind, id: &str, projection: &Projection) -> Result<Served> {
+        let stored = self.stored(kind, id).await?;
+        self.serve(stored, projection, Vec::new(), false).await
+    }
+
+    /// A page of those that match (RFC 7644 section 3.4.2), as a ListResponse.
+    pub async fn list(&self, kind: ResourceKind, query: &ListQuery) -> Result<String> {
+        if let Some(filter) = &query.filter {
+            filter.check(self.resource_type(kind))?;
+        }
+        let request = ListRequest {
+            kind,
+            filter: query.filter.clone(),
+            offset: query.start_index.saturating_sub(1),
+            count: query.count,
+        };
+        let page = self.store.list(self.organization, &self.info.schemas, request).await?;
+        let mut body = serve::list_head(page.total, query.start_index, page.resources.len());
+        for (index, stored) in page.resources.into_iter().enumerate() {
+            if index > 0 {
+                body.push(',');
+            }
+            body.push_str(&self.text(&stored, &query.projection).await?);
+        }
+        body.push_str("]}");
+        Ok(body)
+    }
+
+    async fn stored(&self, kind: ResourceKind, id: &str) -> Result<Stored> {
+        let known = match ResourceId::parse(id) {
+            Some(parsed) => self.store.get(self.organization, kind, parsed).await?,
+            None => None,
+        };
+        known.ok_or_else(|| scim::Error::not_found(id).into())
+    }
+
+    async fn serve(
+        &self,
+        stored: Stored,
+        projection: &Projection,
+        quirks: Vec<Quirk>,
+        changed: bool,
+    ) -> Result<Served> {
+        Ok(Served {
+            body: self.text(&stored, projection).await?,
+            etag: serve::etag(stored.version),
+            location: serve::location(&self.base, stored.kind, stored.id),
+            kind: stored.kind,
+            id: stored.id,
+            quirks,
+            changed,
+        })
+    }
+
+    /// The stored text with `meta`, and the members or groups where they are asked for.
+    async fn text(&self, stored: &Stored, projection: &Projection) -> Result<String> {
+        let beside = match stored.kind {
+            ResourceKind::User if projection.wants_groups() => {
+                self.store.groups_of(self.organization, stored.row).await?
+            }
+            ResourceKind::Group if projection.wants_members() => {
+                self.store.members(self.organization, stored.row).await?
+            }
+            _ => Vec::new(),
+        };
+        let text = serve::whole(stored, &beside, &self.base);
+        if projection.is_default() {
+            return Ok(text);
+        }
+        Ok(serve::project(&text, projection, self.resource_type(stored.kind))?)
+    }
+}

@@ -1,0 +1,10 @@
+//! scim-relay: SCIM 2.0 pushes in, written durably, fanned out to directories, webhooks and mail.
+//!
+//! `main.rs` runs the command line; the rooms and who may use whom are in ARCHITECTURE.md.
+
+pub mod clock;
+pub mod config;
+pub mod directory;
+pub mod ids;
+pub mod metrics;
+pub mod store;

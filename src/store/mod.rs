@@ -1,0 +1,143 @@
+//! What is on disk, in the domain's words.
+//!
+//! To add an operation: 1. say what it does here, in [`Store`], with its outcome as a value and
+//! only what is broken as a [`StoreError`]; 2. write it for each backend in the file of that name
+//! (`sqlite/resources.rs`, `sqlite/queue.rs`, ...); 3. hold it to its rule in `tests.rs`, which
+//! runs for every backend.
+//!
+//! There is no transaction object: a transaction handed out across an await would forbid the group
+//! commit. Each operation is one transaction, or a part of one that it shares with others.
+
+pub mod sqlite;
+mod types;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
+use tokio::sync::watch;
+
+pub use types::*;
+
+/// The disk or the database failed; nothing was acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room, a locked file, too many waiting writes: it heals by itself.
+    #[error("the store cannot take writes just now: {0}")]
+    Busy(String),
+    /// What was read makes no sense, or an operation is wrong.
+    #[error("the store failed: {0}")]
+    Broken(String),
+    /// The database cannot be opened; says what to do.
+    #[error("{0}")]
+    Open(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A backend. Clones of a handle share it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    // === Registry ===
+
+    /// The organizations of the configuration, in the order given, made where they are new.
+    async fn organizations(&self, keys: Vec<String>) -> Result<Vec<OrgId>>;
+    /// The connectors of the configuration: new ones are made (and back-filled), those that are
+    /// not named any more are disabled, and one with another fingerprint re-evaluates everyone.
+    async fn register(&self, connectors: Vec<Registration>) -> Result<Vec<ConnectorId>>;
+    async fn connectors(&self) -> Result<Vec<ConnectorRow>>;
+    /// Stops or resumes a connector on a person's word.
+    async fn pause(&self, connector: ConnectorId, paused: Option<Paused>) -> Result<()>;
+    /// How many users and groups live in an organization.
+    async fn population(&self, organization: OrgId) -> Result<(u64, u64)>;
+
+    // === Resources: each write is one transaction with its change row and its queue rows ===
+
+    async fn create(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        content: Content,
+        members: Vec<String>,
+        origin: Origin,
+    ) -> Result<Written>;
+    async fn update(&self, organization: OrgId, update: Update, origin: Origin) -> Result<Written>;
+    async fn delete(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        expected: Option<i64>,
+        origin: Origin,
+    ) -> Result<Deletion>;
+    async fn get(&self, organization: OrgId, kind: ResourceKind, id: ResourceId) -> Result<Option<Stored>>;
+    async fn list(&self, organization: OrgId, schemas: &Schemas, request: ListRequest) -> Result<Page>;
+    /// A group's members, in the order they are served.
+    async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>>;
+    /// The groups that a resource is directly in.
+    async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>>;
+    /// The newest changes of a resource, newest first.
+    async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>>;
+
+    // === The queue ===
+
+    /// Rings after a commit that made work. It carries no data.
+    fn bell(&self) -> watch::Receiver<u64>;
+    /// Takes up to `limit` rows that are due, organizations in turn.
+    async fn claim(&self, connector: ConnectorId, limit: usize, now: Timestamp) -> Result<Vec<Claim>>;
+    /// When the next row falls due that is not due yet.
+    async fn next_due(&self, connector: ConnectorId, now: Timestamp) -> Result<Option<Timestamp>>;
+    /// What a claim is about; `None` when there is nothing left to do for it.
+    async fn case(&self, claim: &Claim) -> Result<Option<Case>>;
+    async fn settle(&self, settlement: Settlement) -> Result<()>;
+    /// Marks resources dirty at a connector.
+    async fn mark(&self, connector: ConnectorId, resources: Vec<RowId>, reason: Reason, now: Timestamp) -> Result<()>;
+    /// Marks everyone of an organization (or of all) dirty, in chunks, in the background.
+    async fn mark_everyone(&self, connector: ConnectorId, organization: Option<OrgId>, reason: Reason) -> Result<()>;
+    /// Walks one chunk of what `mark_everyone` began; `false` when nothing is left.
+    async fn walk_fanout(&self, now: Timestamp) -> Result<bool>;
+    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
+    /// What a person does to the rows that match; how many there were.
+    async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
+    /// Since when the oldest row that could be worked on waits.
+    async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
+
+    // === What must happen once ===
+
+    /// Writes down that this is about to be sent.
+    async fn once_begin(&self, connector: &str, key: &str, now: Timestamp) -> Result<Once>;
+    /// Writes down that it was sent (`true`), or certainly was not.
+    async fn once_end(&self, connector: &str, key: &str, sent: bool) -> Result<()>;
+
+    // === Reconciliation ===
+
+    /// The resources of a kind that a connector serves, in order, after `after`; deleted ones
+    /// too, as long as it holds something of them.
+    async fn holdings(
+        &self,
+        connector: ConnectorId,
+        kind: ResourceKind,
+        after: RowId,
+        limit: usize,
+    ) -> Result<Vec<Holding>>;
+    async fn record_run(&self, run: NewRun) -> Result<RunId>;
+    async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
+    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
+
+    // === Tokens, audit, upkeep ===
+
+    async fn add_token(&self, token: NewToken) -> Result<TokenId>;
+    async fn tokens(&self) -> Result<Vec<TokenRow>>;
+    /// Ends a token at `at` (now: revoked; later: the overlap of a rotation).
+    async fn end_token(&self, organization: OrgId, token: TokenId, at: Timestamp, revoke: bool) -> Result<bool>;
+    async fn token_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<()>;
+    async fn audit(&self, row: AuditRow) -> Result<()>;
+    async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
+    /// Removes what retention is over for: changes nobody needs, tombstones everyone settled,
+    /// reports. Does a bounded piece; `true` when there may be more.
+    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool>;
+    /// Whether a write would be taken: what `readyz` asks.
+    async fn writable(&self) -> Result<()>;
+    /// Finishes what is queued and closes.
+    async fn close(&self);
+}

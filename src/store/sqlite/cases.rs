@@ -1,0 +1,300 @@
+//! What a claim is about: the resource, its link, its change, its members, read in one snapshot.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use scim_relay_sdk::connector::{Change, Link, Member, MemberDelta, Verb};
+use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use serde_json::json;
+
+use super::{kind_of, members, queue, resources, rows, settle, sql, time};
+use crate::store::{Case, Claim, ConnectorId, OrgId, Reason, Result, RowId, Stored};
+
+pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Result<Option<Case>> {
+    let Some((stored, deleted)) = resource(c, claim.resource.0)? else { return Ok(None) };
+    let manner = manner(c, claim.connector)?;
+    let key =
+        ResourceKey { organization: Arc::clone(organization), kind: stored.kind, id: stored.id };
+    let link = link(c, claim.connector, claim.resource)?;
+    let mut case = Case {
+        key,
+        deleted,
+        attributes: rows::with_meta(&stored)?,
+        groups: Vec::new(),
+        link,
+        change: None,
+        members: None,
+        covers: queue::last_seq(c, claim.resource.0)?,
+        member_mark: 0,
+    };
+    if manner.reads_groups && stored.kind == ResourceKind::User {
+        case.groups = members::group_names(c, claim.organization, claim.resource)?;
+    }
+    if manner.every_event {
+        let Some((change, body)) = change(c, claim)? else { return Ok(None) };
+        case.covers = change.seq;
+        case.deleted = change.verb == Verb::Deleted;
+        case.attributes = rows::attributes(&body)?;
+        // From the change row alone, so that every attempt says the same.
+        case.attributes.insert(
+            "meta".to_owned(),
+            json!({
+                "resourceType": stored.kind.name(),
+                "created": stored.created.to_string(),
+                "lastModified": change.at.to_string(),
+            }),
+        );
+        case.change = Some(change);
+    } else if manner.members && stored.kind == ResourceKind::Group && !deleted {
+        let (members, upto) = members_of(c, claim, case.link.is_none(), organization)?;
+        case.members = Some(members);
+        case.member_mark = upto;
+    }
+    Ok(Some(case))
+}
+
+struct Manner {
+    every_event: bool,
+    members: bool,
+    reads_groups: bool,
+}
+
+fn manner(c: &Connection, connector: ConnectorId) -> Result<Manner> {
+    c.prepare_cached("SELECT every_event, members, reads_groups FROM connector WHERE id = ?1")
+        .and_then(|mut s| {
+            s.query_row([connector.0], |row| {
+                Ok(Manner { every_event: row.get(0)?, members: row.get(1)?, reads_groups: row.get(2)? })
+            })
+        })
+        .map_err(sql)
+}
+
+fn resource(c: &Connection, row: i64) -> Result<Option<(Stored, bool)>> {
+    c.prepare_cached(&format!("SELECT {}, deleted FROM resource WHERE id = ?1", rows::COLUMNS))
+        .and_then(|mut s| {
+            s.query_row([row], |row| Ok((rows::stored(row)?, row.get::<_, Option<i64>>(7)?.is_some())))
+                .optional()
+        })
+        .map_err(sql)
+}
+
+/// What a connector holds of a resource; `None` once that is gone.
+pub(super) fn link(c: &Connection, connector: ConnectorId, resource: RowId) -> Result<Option<Link>> {
+    let link = c
+        .prepare_cached(
+            "SELECT target_id, address, hash, stage, since FROM link
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| {
+            s.query_row([connector.0, resource.0], |row| {
+                let stage = settle::stage_of(row.get(3)?);
+                Ok(stage.map(|stage| {
+                    Ok::<_, rusqlite::Error>(Link {
+                        target_id: row.get(0)?,
+                        address: row.get(1)?,
+                        hash: row.get(2)?,
+                        stage,
+                        since: time(row.get(4)?),
+                    })
+                }))
+            })
+            .optional()
+        })
+        .map_err(sql)?;
+    link.flatten().transpose().map_err(sql)
+}
+
+/// The one change this claim is about, and the resource after it.
+fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
+    let found = c
+        .prepare_cached(
+            "SELECT seq, verb, at, attributes, joined, departed, body FROM change
+             WHERE resource = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
+        )
+        .and_then(|mut s| {
+            s.query_row([claim.resource.0, claim.since], |row| {
+                let change = Change {
+                    seq: row.get(0)?,
+                    verb: resources::verb_of(row.get(1)?),
+                    at: time(row.get(2)?),
+                    attributes: resources::names(&row.get::<_, String>(3)?),
+                    joined: resources::references(row.get(4)?),
+                    left: resources::references(row.get(5)?),
+                };
+                Ok((change, row.get(6)?))
+            })
+            .optional()
+        })
+        .map_err(sql)?;
+    Ok(found.map(|(mut change, body)| {
+        if claim.reason == Reason::Backfill && change.verb == Verb::Updated {
+            // To a connector that is new, whoever is there is created.
+            change.verb = Verb::Created;
+        }
+        (change, body)
+    }))
+}
+
+/// Who a group's target must hear of, and up to which member mark that goes.
+fn members_of(
+    c: &Connection,
+    claim: &Claim,
+    is_new: bool,
+    organization: &Arc<str>,
+) -> Result<(MemberDelta, i64)> {
+    let upto: i64 = c
+        .prepare_cached("SELECT coalesce(max(id), 0) FROM member_mark WHERE connector = ?1 AND group_id = ?2")
+        .and_then(|mut s| s.query_row([claim.connector.0, claim.resource.0], |row| row.get(0)))
+        .map_err(sql)?;
+    if is_new || claim.entire {
+        return Ok((MemberDelta::All(linked_members(c, claim, organization)?), upto));
+    }
+    let mut joined = Vec::new();
+    let mut left = Vec::new();
+    for row in touched(c, claim)? {
+        let before = moved_from(c, claim, row)?;
+        let now = entry(c, claim.connector, row, organization)?;
+        let is_member: bool = c
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM member WHERE group_id = ?1 AND member_id = ?2)")
+            .and_then(|mut s| s.query_row([claim.resource.0, row], |row| row.get(0)))
+            .map_err(sql)?;
+        let (member, is_there) = match now {
+            Some((member, is_there)) => (member, is_there),
+            None => continue,
+        };
+        for (target_id, address) in before {
+            if address != member.address {
+                left.push(Member { key: member.key.clone(), target_id, address });
+            }
+        }
+        if is_member && is_there {
+            joined.push(member);
+        } else {
+            left.push(member);
+        }
+    }
+    Ok((MemberDelta::Changed { joined, left }, upto))
+}
+
+/// Rows of those who joined, left, or whose entry moved, since the group settled.
+fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
+    let mut rows = BTreeSet::new();
+    let changes: Vec<(Option<String>, Option<String>)> = c
+        .prepare_cached("SELECT joined, departed FROM change WHERE resource = ?1 AND seq >= ?2")
+        .and_then(|mut s| {
+            s.query_map([claim.resource.0, claim.since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+        .map_err(sql)?;
+    for member in changes.into_iter().flat_map(|(joined, left)| {
+        resources::references(joined).into_iter().chain(resources::references(left))
+    }) {
+        let Some(id) = ResourceId::parse(&member.value) else { continue };
+        let row: Option<i64> = c
+            .prepare_cached(
+                "SELECT id FROM resource WHERE organization = ?1 AND kind IN (0, 1) AND public_id = ?2",
+            )
+            .and_then(|mut s| {
+                s.query_row(params![claim.organization.0, id.0.as_bytes()], |row| row.get(0)).optional()
+            })
+            .map_err(sql)?;
+        rows.extend(row);
+    }
+    let marked: Vec<i64> = c
+        .prepare_cached("SELECT member_id FROM member_mark WHERE connector = ?1 AND group_id = ?2")
+        .and_then(|mut s| {
+            s.query_map([claim.connector.0, claim.resource.0], |row| row.get(0))?.collect()
+        })
+        .map_err(sql)?;
+    rows.extend(marked);
+    Ok(rows)
+}
+
+/// Where a member's entry was before it moved.
+fn moved_from(c: &Connection, claim: &Claim, member: i64) -> Result<Vec<(String, String)>> {
+    c.prepare_cached(
+        "SELECT DISTINCT target_id, address FROM member_mark
+         WHERE connector = ?1 AND group_id = ?2 AND member_id = ?3 AND address IS NOT NULL",
+    )
+    .and_then(|mut s| {
+        s.query_map([claim.connector.0, claim.resource.0, member], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    })
+    .map_err(sql)
+}
+
+/// A member's entry at the connector, and whether it is still there. A link whose entry is gone
+/// says which address must leave the group.
+fn entry(
+    c: &Connection,
+    connector: ConnectorId,
+    row: i64,
+    organization: &Arc<str>,
+) -> Result<Option<(Member, bool)>> {
+    c.prepare_cached(
+        "SELECT r.kind, r.public_id, l.target_id, l.address, l.stage
+         FROM link l JOIN resource r ON r.id = l.resource
+         WHERE l.connector = ?1 AND l.resource = ?2",
+    )
+    .and_then(|mut s| {
+        s.query_row([connector.0, row], |row| {
+            let stage: i64 = row.get(4)?;
+            Ok((
+                Member {
+                    key: ResourceKey {
+                        organization: Arc::clone(organization),
+                        kind: kind_of(row.get(0)?),
+                        id: rows::public_id(row.get(1)?),
+                    },
+                    target_id: row.get(2)?,
+                    address: row.get(3)?,
+                },
+                stage != settle::GONE,
+            ))
+        })
+        .optional()
+    })
+    .map_err(sql)
+}
+
+fn linked_members(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Result<Vec<Member>> {
+    c.prepare_cached(
+        "SELECT r.kind, r.public_id, l.target_id, l.address
+         FROM member m JOIN link l ON l.connector = ?1 AND l.resource = m.member_id
+                       JOIN resource r ON r.id = m.member_id
+         WHERE m.group_id = ?2 AND l.stage <> ?3",
+    )
+    .and_then(|mut s| {
+        s.query_map(params![claim.connector.0, claim.resource.0, settle::GONE], |row| {
+            Ok(Member {
+                key: ResourceKey {
+                    organization: Arc::clone(organization),
+                    kind: kind_of(row.get(0)?),
+                    id: rows::public_id(row.get(1)?),
+                },
+                target_id: row.get(2)?,
+                address: row.get(3)?,
+            })
+        })?
+        .collect()
+    })
+    .map_err(sql)
+}
+
+/// Addresses of a group's members at a connector, for a comparison.
+pub(super) fn member_addresses(
+    c: &Connection,
+    connector: ConnectorId,
+    group: RowId,
+    organization: OrgId,
+) -> Result<Vec<String>> {
+    c.prepare_cached(
+        "SELECT l.address FROM member m JOIN link l ON l.connector = ?1 AND l.resource = m.member_id
+                                        JOIN resource r ON r.id = m.group_id
+         WHERE m.group_id = ?2 AND l.stage <> ?3 AND r.organization = ?4",
+    )
+    .and_then(|mut s| {
+        s.query_map([connector.0, group.0, settle::GONE, organization.0], |row| row.get(0))?.collect()
+    })
+    .map_err(sql)
+}

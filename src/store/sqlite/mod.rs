@@ -1,0 +1,382 @@
+//! The store in one SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit,
+//! and readers beside it.
+
+mod cases;
+mod fanout;
+mod list;
+mod members;
+mod once;
+mod open;
+mod prune;
+mod queue;
+mod readers;
+mod reconcile;
+mod registry;
+mod resources;
+mod rows;
+mod settle;
+mod tokens;
+mod touch;
+mod writer;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
+use tokio::sync::watch;
+
+use self::readers::Readers;
+use self::registry::Subscribers;
+use self::writer::{Done, Urgency, Writer};
+use super::{
+    AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
+    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OrgId, Origin,
+    Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
+    StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
+};
+
+/// The name of the database in the data directory.
+pub const FILE: &str = "relay.db";
+
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    /// Who hears of a write, by organization: what `register` last said.
+    subscribers: Arc<RwLock<Subscribers>>,
+    /// Names of organizations by row, which never change.
+    keys: Arc<RwLock<HashMap<OrgId, Arc<str>>>>,
+    /// Whose turn it is among a connector's organizations.
+    turns: Arc<Mutex<HashMap<ConnectorId, usize>>>,
+    ledger_key: [u8; 32],
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database in `folder`, and takes back what a process that was cut off had
+    /// claimed. `commits` hears how long each commit took and how many writes it served.
+    ///
+    /// Blocks; call it before serving.
+    pub fn open(
+        folder: &Path,
+        commits: impl Fn(Duration, usize) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let lock = open::lock(folder)?;
+        let path = folder.join(FILE);
+        let connection = open::writer(&path)?;
+        queue::take_back(&connection)?;
+        let ledger_key = once::key(&connection)?;
+        let subscribers = registry::subscribers(&connection)?;
+        let keys = registry::organization_keys(&connection)?;
+        let readers = Readers::open(&path)?;
+        let writer = Writer::start(connection, Box::new(commits))
+            .map_err(|error| StoreError::Open(format!("cannot start the writer thread: {error}")))?;
+        Ok(Self {
+            writer,
+            readers,
+            subscribers: Arc::new(RwLock::new(subscribers)),
+            keys: Arc::new(RwLock::new(keys)),
+            turns: Arc::default(),
+            ledger_key,
+            _lock: lock,
+        })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(Urgency::Foreground, work).await
+    }
+
+    async fn background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(Urgency::Background, work).await
+    }
+
+    fn subscribers(&self) -> Arc<RwLock<Subscribers>> {
+        Arc::clone(&self.subscribers)
+    }
+
+    fn key_of(&self, organization: OrgId) -> Result<Arc<str>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(&organization)
+            .cloned()
+            .ok_or_else(|| StoreError::Broken(format!("organization {} is unknown", organization.0)))
+    }
+
+    fn keys(&self) -> HashMap<OrgId, Arc<str>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn organizations(&self, keys: Vec<String>) -> Result<Vec<OrgId>> {
+        let ids = self.write(move |c| registry::organizations(c, &keys).map(Done::quiet)).await?;
+        let known = self.readers.look_up(registry::organization_keys).await?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(ids)
+    }
+
+    async fn register(&self, connectors: Vec<Registration>) -> Result<Vec<ConnectorId>> {
+        let subscribers = self.subscribers();
+        self.write(move |c| {
+            let ids = registry::register(c, &connectors)?;
+            // Inside the writer, so that no write in between goes by the old list.
+            *subscribers.write().unwrap_or_else(PoisonError::into_inner) = registry::subscribers(c)?;
+            Ok(Done::ringing(ids))
+        })
+        .await
+    }
+
+    async fn connectors(&self) -> Result<Vec<ConnectorRow>> {
+        self.readers.read(registry::connectors).await
+    }
+
+    async fn pause(&self, connector: ConnectorId, paused: Option<Paused>) -> Result<()> {
+        self.write(move |c| registry::pause(c, connector, paused.as_ref()).map(Done::ringing)).await
+    }
+
+    async fn population(&self, organization: OrgId) -> Result<(u64, u64)> {
+        self.readers.look_up(|c| registry::population(c, organization)).await
+    }
+
+    async fn create(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        content: Content,
+        members: Vec<String>,
+        origin: Origin,
+    ) -> Result<Written> {
+        let subscribers = self.subscribers();
+        self.write(move |c| {
+            let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
+            resources::create(c, &subscribers, organization, kind, id, &content, members, origin)
+        })
+        .await
+    }
+
+    async fn update(&self, organization: OrgId, update: Update, origin: Origin) -> Result<Written> {
+        let subscribers = self.subscribers();
+        self.write(move |c| {
+            let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
+            resources::update(c, &subscribers, organization, update, origin)
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        expected: Option<i64>,
+        origin: Origin,
+    ) -> Result<Deletion> {
+        let subscribers = self.subscribers();
+        self.write(move |c| {
+            let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
+            resources::delete(c, &subscribers, organization, kind, id, expected, origin)
+        })
+        .await
+    }
+
+    async fn get(&self, organization: OrgId, kind: ResourceKind, id: ResourceId) -> Result<Option<Stored>> {
+        self.readers.look_up(|c| rows::living(c, organization, kind, id)).await
+    }
+
+    async fn list(&self, organization: OrgId, schemas: &Schemas, request: ListRequest) -> Result<Page> {
+        if list::is_quick(&request) {
+            return self.readers.look_up(|c| list::list(c, organization, schemas, &request)).await;
+        }
+        let schemas = schemas.clone();
+        self.readers.read(move |c| list::list(c, organization, &schemas, &request)).await
+    }
+
+    async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>> {
+        self.readers.read(move |c| members::of_group(c, organization, group)).await
+    }
+
+    async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>> {
+        self.readers.look_up(|c| members::groups_of(c, organization, member)).await
+    }
+
+    async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>> {
+        self.readers.read(move |c| resources::log(c, organization, resource, limit)).await
+    }
+
+    fn bell(&self) -> watch::Receiver<u64> {
+        self.writer.bell()
+    }
+
+    async fn claim(&self, connector: ConnectorId, limit: usize, now: Timestamp) -> Result<Vec<Claim>> {
+        let turns = Arc::clone(&self.turns);
+        self.background(move |c| {
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = turns.entry(connector).or_default();
+            queue::claim(c, connector, limit, now, turn).map(Done::quiet)
+        })
+        .await
+    }
+
+    async fn next_due(&self, connector: ConnectorId, now: Timestamp) -> Result<Option<Timestamp>> {
+        self.readers.look_up(|c| queue::next_due(c, connector, now)).await
+    }
+
+    async fn case(&self, claim: &Claim) -> Result<Option<Case>> {
+        let key = self.key_of(claim.organization)?;
+        let claim = claim.clone();
+        self.readers.read(move |c| cases::case(c, &claim, &key)).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<()> {
+        self.background(move |c| settle::settle(c, settlement)).await
+    }
+
+    async fn mark(&self, connector: ConnectorId, resources: Vec<RowId>, reason: Reason, now: Timestamp) -> Result<()> {
+        self.background(move |c| queue::mark(c, connector, &resources, reason, now).map(Done::ringing)).await
+    }
+
+    async fn mark_everyone(&self, connector: ConnectorId, organization: Option<OrgId>, reason: Reason) -> Result<()> {
+        self.write(move |c| fanout::begin(c, connector, organization, reason).map(Done::ringing)).await
+    }
+
+    async fn walk_fanout(&self, now: Timestamp) -> Result<bool> {
+        if !self.readers.look_up(fanout::is_open).await? {
+            return Ok(false);
+        }
+        self.background(move |c| fanout::walk(c, now).map(Done::ringing)).await
+    }
+
+    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>> {
+        let keys = self.keys();
+        self.readers.read(move |c| touch::entries(c, &filter, &keys)).await
+    }
+
+    async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64> {
+        let keys = self.keys();
+        self.write(move |c| touch::touch(c, &filter, &touch, &keys, now).map(Done::ringing)).await
+    }
+
+    async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {
+        self.readers.look_up(|c| queue::oldest(c, connector)).await
+    }
+
+    async fn once_begin(&self, connector: &str, key: &str, now: Timestamp) -> Result<Once> {
+        let key = once::digest(&self.ledger_key, connector, key);
+        self.background(move |c| once::begin(c, &key, now).map(Done::quiet)).await
+    }
+
+    async fn once_end(&self, connector: &str, key: &str, sent: bool) -> Result<()> {
+        let key = once::digest(&self.ledger_key, connector, key);
+        self.background(move |c| once::end(c, &key, sent).map(Done::quiet)).await
+    }
+
+    async fn holdings(
+        &self,
+        connector: ConnectorId,
+        kind: ResourceKind,
+        after: RowId,
+        limit: usize,
+    ) -> Result<Vec<Holding>> {
+        let keys = self.keys();
+        self.readers.read(move |c| reconcile::holdings(c, connector, kind, after, limit, &keys)).await
+    }
+
+    async fn record_run(&self, run: NewRun) -> Result<RunId> {
+        self.background(move |c| reconcile::record(c, &run).map(Done::quiet)).await
+    }
+
+    async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>> {
+        self.readers.look_up(|c| reconcile::last(c, connector)).await
+    }
+
+    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>> {
+        self.readers.read(move |c| reconcile::drift(c, run)).await
+    }
+
+    async fn add_token(&self, token: NewToken) -> Result<TokenId> {
+        self.write(move |c| tokens::add(c, &token).map(Done::quiet)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        self.readers.read(tokens::all).await
+    }
+
+    async fn end_token(&self, organization: OrgId, token: TokenId, at: Timestamp, revoke: bool) -> Result<bool> {
+        self.write(move |c| tokens::end(c, organization, token, at, revoke).map(Done::quiet)).await
+    }
+
+    async fn token_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<()> {
+        self.background(move |c| tokens::used(c, &used).map(Done::quiet)).await
+    }
+
+    async fn audit(&self, row: AuditRow) -> Result<()> {
+        self.write(move |c| tokens::audit(c, &row).map(Done::quiet)).await
+    }
+
+    async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>> {
+        self.readers.read(move |c| tokens::audit_log(c, limit)).await
+    }
+
+    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool> {
+        self.background(move |c| prune::prune(c, changes_before, reports_before).map(Done::quiet)).await
+    }
+
+    async fn writable(&self) -> Result<()> {
+        self.write(|c| registry::write_nothing_much(c).map(Done::quiet)).await
+    }
+
+    async fn close(&self) {
+        self.writer.close();
+    }
+}
+
+/// What an SQLite error means to us: no room and locked files heal, everything else is broken.
+fn sql(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen,
+        ) => StoreError::Busy(error.to_string()),
+        _ => StoreError::Broken(error.to_string()),
+    }
+}
+
+/// Whether a write broke a unique index.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+}
+
+fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn kind_number(kind: ResourceKind) -> i64 {
+    match kind {
+        ResourceKind::User => 0,
+        ResourceKind::Group => 1,
+    }
+}
+
+fn kind_of(number: i64) -> ResourceKind {
+    if number == 0 { ResourceKind::User } else { ResourceKind::Group }
+}

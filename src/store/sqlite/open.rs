@@ -1,0 +1,119 @@
+//! Opening the database: the lock, the pragmas, the migrations.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::sql;
+use crate::store::{Result, StoreError};
+
+mod migrations {
+    refinery::embed_migrations!("src/store/sqlite/migrations");
+}
+
+/// SQLite before this could corrupt a WAL database (the WAL-reset fault, mended in March 2026).
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Holds the data directory for this process; the kernel lets go of it when the process ends, so
+/// there is no stale lock.
+pub(super) fn lock(folder: &Path) -> Result<File> {
+    fs::create_dir_all(folder).map_err(|error| {
+        StoreError::Open(format!(
+            "cannot make the data directory {}: {error}; make it, or set `data_dir` to a folder \
+             this user may write",
+            folder.display()
+        ))
+    })?;
+    restrict(folder);
+    let path = folder.join("relay.lock");
+    let file = File::create(&path).map_err(|error| {
+        StoreError::Open(format!("cannot write {}: {error}", path.display()))
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Open(format!(
+            "another scim-relay uses {}; stop it first (`systemctl stop scim-relay`)",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => {
+            Err(StoreError::Open(format!("cannot lock {}: {error}", path.display())))
+        }
+    }
+}
+
+/// The data directory holds people's data: for its owner alone.
+fn restrict(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if let Err(error) = fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) {
+        tracing::warn!(folder = %folder.display(), %error, "cannot restrict the data directory to its owner");
+    }
+}
+
+/// The writing connection, with the schema of this version.
+pub(super) fn writer(path: &Path) -> Result<Connection> {
+    assert!(rusqlite::version_number() >= OLDEST_SQLITE, "SQLite is bundled and new enough");
+    let new = !path.exists();
+    let mut connection = Connection::open(path).map_err(|error| {
+        StoreError::Open(format!("cannot open {}: {error}", path.display()))
+    })?;
+    let wrong = |error: rusqlite::Error| {
+        StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
+    };
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
+    pragmas(&connection).map_err(wrong)?;
+    migrate(&mut connection, path)?;
+    if new && let Some(folder) = path.parent() {
+        // The file's name, too, must survive a power cut.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| StoreError::Open(format!("cannot sync {}: {error}", folder.display())))?;
+    }
+    Ok(connection)
+}
+
+/// A reading connection to a database that [`writer`] has prepared.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
+    pragmas(&connection).map_err(sql)?;
+    Ok(connection)
+}
+
+fn pragmas(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(200);
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // FULL is per connection; NORMAL would lose the last commits in a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "cell_size_check", "ON")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let runner = migrations::migrations::runner();
+    let known = runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or(0);
+    let found: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
+        .map_err(|error| StoreError::Open(format!("{} is not a usable database: {error}", path.display())))?;
+    if found > 0 {
+        let version: i64 = connection
+            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+            .map_err(sql)?;
+        if version > i64::from(known) {
+            return Err(StoreError::Open(format!(
+                "{} was written by a newer scim-relay (layout {version}, this one knows {known}); \
+                 install that version again, or restore a backup made by this one",
+                path.display()
+            )));
+        }
+    }
+    runner.run(connection).map_err(|error| {
+        StoreError::Open(format!("{} could not be brought to this version's layout: {error}", path.display()))
+    })?;
+    Ok(())
+}

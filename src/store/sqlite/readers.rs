@@ -1,0 +1,76 @@
+//! The reading connections: SQLite in WAL mode lets them read while the writer writes.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::open;
+use crate::store::{Result, StoreError};
+
+/// Readers at once. Reads are short; more would only share the same cores.
+const READERS: usize = 8;
+
+#[derive(Clone)]
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let connections = (0..READERS).map(|_| open::reader(path)).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            idle: Arc::new(Mutex::new(connections)),
+            slots: Arc::new(Semaphore::new(READERS)),
+        })
+    }
+
+    /// A look-up by index: microseconds, so it runs where it is asked for.
+    pub(super) async fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let _slot = self.slots.acquire().await.map_err(closed)?;
+        self.with(read)
+    }
+
+    /// Anything longer, on a thread that may block.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
+        let readers = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = readers.with(read);
+            drop(slot);
+            result
+        })
+        .await
+        .map_err(|_| StoreError::Broken("a read panicked".to_owned()))?
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle()
+            .pop()
+            .ok_or_else(|| StoreError::Broken("a reading connection was lost".to_owned()))?;
+        // One snapshot for all of the statements in `read`. A panic in it loses a connection, not
+        // the pool.
+        let result = begin(&connection).and_then(|()| read(&connection));
+        let ended = connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
+        if ended.is_err() && !connection.is_autocommit() {
+            return result.and(Err(StoreError::Broken("a read could not be ended".to_owned())));
+        }
+        idle().push(connection);
+        result
+    }
+}
+
+fn begin(connection: &Connection) -> Result<()> {
+    connection.prepare_cached("BEGIN").and_then(|mut s| s.execute([])).map_err(super::sql)?;
+    Ok(())
+}
+
+fn closed(_: tokio::sync::AcquireError) -> StoreError {
+    StoreError::Busy("it is closing".to_owned())
+}

@@ -1,0 +1,141 @@
+//! What reconciliation reads, and what it found.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use scim_relay_sdk::scim::{ResourceKey, ResourceKind};
+
+use super::{cases, kind_number, members, millis, rows, sql, time};
+use crate::store::{
+    ConnectorId, DriftRow, Holding, NewRun, OrgId, Result, RowId, RunId, RunRow, Stored,
+};
+
+pub(super) fn holdings(
+    c: &Connection,
+    connector: ConnectorId,
+    kind: ResourceKind,
+    after: RowId,
+    limit: usize,
+    keys: &HashMap<OrgId, Arc<str>>,
+) -> Result<Vec<Holding>> {
+    let (carries_members, reads_groups): (bool, bool) = c
+        .query_row("SELECT members, reads_groups FROM connector WHERE id = ?1", [connector.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(sql)?;
+    let found: Vec<(Stored, bool, OrgId, bool)> = c
+        .prepare_cached(&format!(
+            "SELECT {}, deleted, organization,
+                    EXISTS (SELECT 1 FROM queue q
+                            WHERE q.connector = ?1 AND q.resource = resource.id AND q.state <> 2)
+             FROM resource
+             WHERE id > ?2 AND kind = ?3
+                   AND organization IN (SELECT organization FROM subscription WHERE connector = ?1)
+                   AND (deleted IS NULL
+                        OR EXISTS (SELECT 1 FROM link l WHERE l.connector = ?1 AND l.resource = resource.id))
+             ORDER BY id LIMIT ?4",
+            rows::COLUMNS
+        ))
+        .and_then(|mut s| {
+            s.query_map(params![connector.0, after.0, kind_number(kind), limit], |row| {
+                Ok((
+                    rows::stored(row)?,
+                    row.get::<_, Option<i64>>(7)?.is_some(),
+                    OrgId(row.get(8)?),
+                    row.get(9)?,
+                ))
+            })?
+            .collect()
+        })
+        .map_err(sql)?;
+    found
+        .into_iter()
+        .map(|(stored, deleted, organization, queued)| {
+            let key = keys
+                .get(&organization)
+                .cloned()
+                .ok_or_else(|| crate::store::StoreError::Broken("an organization is unknown".to_owned()))?;
+            Ok(Holding {
+                row: stored.row,
+                key: ResourceKey { organization: key, kind, id: stored.id },
+                deleted,
+                attributes: rows::with_meta(&stored)?,
+                groups: if reads_groups && kind == ResourceKind::User {
+                    members::group_names(c, organization, stored.row)?
+                } else {
+                    Vec::new()
+                },
+                link: cases::link(c, connector, stored.row)?,
+                queued,
+                members: (carries_members && kind == ResourceKind::Group && !deleted)
+                    .then(|| cases::member_addresses(c, connector, stored.row, organization))
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn record(c: &Connection, run: &NewRun) -> Result<RunId> {
+    c.execute(
+        "INSERT INTO run (connector, started, ended, dry, error, seen, drifted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            run.connector.0,
+            millis(run.started),
+            millis(run.ended),
+            run.dry,
+            run.error,
+            run.seen as i64,
+            run.drift.len(),
+        ],
+    )
+    .map_err(sql)?;
+    let id = c.last_insert_rowid();
+    for row in &run.drift {
+        c.prepare_cached("INSERT INTO drift (run, kind, resource, address, detail) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut s| {
+                s.execute(params![id, row.kind, row.resource, row.address, row.detail.to_string()])
+            })
+            .map_err(sql)?;
+    }
+    Ok(RunId(id))
+}
+
+pub(super) fn last(c: &Connection, connector: ConnectorId) -> Result<Option<RunRow>> {
+    c.prepare_cached(
+        "SELECT started, ended, dry, error, seen, drifted FROM run WHERE connector = ?1
+         ORDER BY id DESC LIMIT 1",
+    )
+    .and_then(|mut s| {
+        s.query_row([connector.0], |row| {
+            Ok(RunRow {
+                started: time(row.get(0)?),
+                ended: time(row.get(1)?),
+                dry: row.get(2)?,
+                error: row.get(3)?,
+                seen: row.get::<_, i64>(4)?.try_into().unwrap_or(0),
+                drifted: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
+            })
+        })
+        .optional()
+    })
+    .map_err(sql)
+}
+
+pub(super) fn drift(c: &Connection, run: RunId) -> Result<Vec<DriftRow>> {
+    c.prepare_cached("SELECT kind, resource, address, detail FROM drift WHERE run = ?1 ORDER BY id")
+        .and_then(|mut s| {
+            s.query_map([run.0], |row| {
+                let detail: String = row.get(3)?;
+                Ok(DriftRow {
+                    kind: row.get(0)?,
+                    resource: row.get(1)?,
+                    address: row.get(2)?,
+                    detail: serde_json::from_str(&detail).unwrap_or_default(),
+                })
+            })?
+            .collect()
+        })
+        .map_err(sql)
+}

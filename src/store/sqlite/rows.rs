@@ -1,0 +1,80 @@
+//! Reading resources out of their rows.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKind};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{kind_number, kind_of, sql, time};
+use crate::store::{OrgId, Result, RowId, StoreError, Stored};
+
+/// The columns of [`stored`], in order.
+pub(super) const COLUMNS: &str = "id, public_id, kind, version, created, modified, body";
+
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        row: RowId(row.get(0)?),
+        id: public_id(row.get(1)?),
+        kind: kind_of(row.get(2)?),
+        version: row.get(3)?,
+        created: time(row.get(4)?),
+        modified: time(row.get(5)?),
+        body: row.get(6)?,
+    })
+}
+
+pub(super) fn public_id(bytes: [u8; 16]) -> ResourceId {
+    ResourceId(Uuid::from_bytes(bytes))
+}
+
+/// A resource of this organization that is not deleted.
+pub(super) fn living(
+    c: &Connection,
+    organization: OrgId,
+    kind: ResourceKind,
+    id: ResourceId,
+) -> Result<Option<Stored>> {
+    c.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM resource
+         WHERE organization = ?1 AND kind = ?2 AND public_id = ?3 AND deleted IS NULL"
+    ))
+    .and_then(|mut statement| {
+        statement
+            .query_row(params![organization.0, kind_number(kind), id.0.as_bytes()], stored)
+            .optional()
+    })
+    .map_err(sql)
+}
+
+/// The body as attributes.
+pub(super) fn attributes(body: &str) -> Result<Attributes> {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(attributes)) => Ok(attributes),
+        _ => Err(StoreError::Broken("a stored resource is not a JSON object".to_owned())),
+    }
+}
+
+/// Attributes with `meta`, as filters, templates and connectors read them.
+pub(super) fn with_meta(stored: &Stored) -> Result<Attributes> {
+    let mut attributes = attributes(&stored.body)?;
+    attributes.insert(
+        "meta".to_owned(),
+        json!({
+            "resourceType": stored.kind.name(),
+            "created": stored.created.to_string(),
+            "lastModified": stored.modified.to_string(),
+            "version": format!("W/\"{}\"", stored.version),
+        }),
+    );
+    Ok(attributes)
+}
+
+/// A name that people know a resource by.
+pub(super) fn display(body: &str, kind: ResourceKind) -> Option<String> {
+    let attributes = attributes(body).ok()?;
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+    match kind {
+        ResourceKind::User => text("displayName").or_else(|| text("userName")),
+        ResourceKind::Group => text("displayName"),
+    }
+}

@@ -1,0 +1,403 @@
+//! How a claim ends.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use scim_relay_sdk::connector::{Link, Stage};
+use scim_relay_sdk::scim::ResourceKey;
+
+use super::writer::Done;
+use super::{is_taken, kind_number, millis, queue, sql, time};
+use crate::store::{Outcome, Reason, Result, RowId, Settlement};
+
+/// Of a link whose entry is gone: its last address still says who leaves a group.
+pub(super) const GONE: i64 = 3;
+
+pub(super) fn settle(c: &Connection, settlement: Settlement) -> Result<Done<()>> {
+    let Some(mut row) = Held::read(c, &settlement)? else {
+        // Another claim has it by now: what this one did was done in between and counts for
+        // nothing.
+        tracing::debug!(resource = settlement.claim.resource.0, "a late settlement was ignored");
+        return Ok(Done::quiet(()));
+    };
+    let Settlement { outcome, covers, member_mark, now, .. } = &settlement;
+    match outcome {
+        Outcome::Delivered { link, revisit, .. } => {
+            if let Some(owner) = apply_link(c, &settlement, link.as_ref())? {
+                let error = format!(
+                    "the target says that this is an entry which {owner} already owns; no entry \
+                     belongs to two, so one of them must be told apart in the mapping"
+                );
+                row.park(c, &error)?;
+            } else {
+                row.delivered(c, *covers, *revisit, *now)?;
+                forget_member_marks(c, &settlement, *member_mark)?;
+            }
+            row.wake_waiting(c, *now)?;
+        }
+        Outcome::Retry { due, error, counted, in_doubt } => {
+            row.retry(c, *due, error, *counted, *in_doubt, *now)?;
+        }
+        Outcome::Parked { error } => {
+            if row.is_overtaken() {
+                row.afresh(c, *now)?;
+            } else {
+                row.park(c, error)?;
+            }
+            row.wake_waiting(c, *now)?;
+        }
+        Outcome::Held { kind, summary } => {
+            if row.is_overtaken() {
+                row.afresh(c, *now)?;
+            } else {
+                row.hold(c, kind.word(), summary)?;
+            }
+        }
+        Outcome::Waiting { on } => row.wait(c, on, *now)?,
+        Outcome::Released => row.release(c)?,
+    }
+    Ok(Done::ringing(()))
+}
+
+/// The queue row of a claim that is still ours.
+struct Held {
+    connector: i64,
+    resource: i64,
+    organization: i64,
+    every_event: bool,
+    claimed_mark: i64,
+    mark: i64,
+    first_failed: Option<i64>,
+}
+
+impl Held {
+    fn read(c: &Connection, settlement: &Settlement) -> Result<Option<Self>> {
+        let claim = &settlement.claim;
+        c.prepare_cached(
+            "SELECT q.mark, q.first_failed, c.every_event, q.organization
+             FROM queue q JOIN connector c ON c.id = q.connector
+             WHERE q.connector = ?1 AND q.resource = ?2 AND q.epoch = ?3 AND q.leased IS NOT NULL",
+        )
+        .and_then(|mut s| {
+            s.query_row([claim.connector.0, claim.resource.0, claim.epoch], |row| {
+                Ok(Self {
+                    connector: claim.connector.0,
+                    resource: claim.resource.0,
+                    organization: row.get(3)?,
+                    every_event: row.get(2)?,
+                    claimed_mark: claim.mark,
+                    mark: row.get(0)?,
+                    first_failed: row.get(1)?,
+                })
+            })
+            .optional()
+        })
+        .map_err(sql)
+    }
+
+    /// For a target that wants the result, something newer is there: start afresh with it.
+    fn is_overtaken(&self) -> bool {
+        !self.every_event && self.mark != self.claimed_mark
+    }
+
+    fn delivered(&mut self, c: &Connection, covers: i64, revisit: Option<Timestamp>, now: Timestamp) -> Result<()> {
+        let next = if self.every_event {
+            c.prepare_cached("SELECT min(seq) FROM change WHERE resource = ?1 AND seq > ?2")
+                .and_then(|mut s| s.query_row([self.resource, covers], |row| row.get::<_, Option<i64>>(0)))
+                .map_err(sql)?
+        } else {
+            (self.mark != self.claimed_mark).then_some(covers + 1)
+        };
+        match (next, revisit) {
+            (Some(since), _) => self.go_on(c, since, now),
+            (None, Some(due)) => self.schedule(c, covers + 1, due, now),
+            (None, None) => self.done(c),
+        }
+    }
+
+    fn done(&self, c: &Connection) -> Result<()> {
+        c.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND resource = ?2")
+            .and_then(|mut s| s.execute([self.connector, self.resource]))
+            .map_err(sql)?;
+        Ok(())
+    }
+
+    fn go_on(&self, c: &Connection, since: i64, now: Timestamp) -> Result<()> {
+        // An every-event row dates from its next change, so that lag is counted truly.
+        let dirty_at: i64 = c
+            .prepare_cached("SELECT at FROM change WHERE resource = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1")
+            .and_then(|mut s| s.query_row([self.resource, since], |row| row.get(0)).optional())
+            .map_err(sql)?
+            .unwrap_or_else(|| millis(now));
+        c.prepare_cached(
+            "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, attempts = 0,
+                    first_failed = NULL, last_error = NULL, hold_kind = NULL, leased = NULL, doubt = 0,
+                    reason = iif(?6, 'change', reason)
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| {
+            s.execute(params![self.connector, self.resource, since, millis(now), dirty_at, self.every_event])
+        })
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    fn schedule(&self, c: &Connection, since: i64, due: Timestamp, now: Timestamp) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 2, since = ?3, due = ?4, dirty_at = ?5, reason = ?6, entire = 0,
+                    attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
+                    leased = NULL, doubt = 0
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| {
+            s.execute(params![
+                self.connector,
+                self.resource,
+                since,
+                millis(due),
+                millis(now),
+                Reason::Revisit.word()
+            ])
+        })
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    fn retry(
+        &self,
+        c: &Connection,
+        due: Timestamp,
+        error: &str,
+        counted: bool,
+        in_doubt: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let first_failed = self.first_failed.or(counted.then(|| millis(now)));
+        c.prepare_cached(
+            "UPDATE queue SET state = 1, due = ?3, last_error = ?4, attempts = attempts + ?5,
+                    first_failed = ?6, doubt = max(doubt, ?7), leased = NULL
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| {
+            s.execute(params![
+                self.connector,
+                self.resource,
+                millis(due),
+                error,
+                i64::from(counted),
+                first_failed,
+                in_doubt
+            ])
+        })
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    fn park(&self, c: &Connection, error: &str) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 4, last_error = ?3, attempts = attempts + 1, leased = NULL
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| s.execute(params![self.connector, self.resource, error]))
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    fn hold(&self, c: &Connection, kind: &str, summary: &str) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 5, hold_kind = ?3, last_error = ?4, leased = NULL
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| s.execute(params![self.connector, self.resource, kind, summary]))
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    fn afresh(&self, c: &Connection, now: Timestamp) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 0, due = ?3, attempts = 0, first_failed = NULL, leased = NULL
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| s.execute([self.connector, self.resource, millis(now)]))
+        .map_err(sql)?;
+        Ok(())
+    }
+
+    /// Waits for another resource, if there is anything of it to wait for.
+    fn wait(&self, c: &Connection, on: &ResourceKey, now: Timestamp) -> Result<()> {
+        let other: Option<i64> = c
+            .prepare_cached(
+                "SELECT q.resource FROM queue q JOIN resource r ON r.id = q.resource
+                 WHERE q.connector = ?1 AND q.state < 4
+                       AND r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4",
+            )
+            .and_then(|mut s| {
+                s.query_row(
+                    params![self.connector, self.organization, kind_number(on.kind), on.id.0.as_bytes()],
+                    |row| row.get(0),
+                )
+                .optional()
+            })
+            .map_err(sql)?;
+        match other {
+            Some(other) if other != self.resource => {
+                c.prepare_cached(
+                    "UPDATE queue SET state = 3, waits_for = ?3, leased = NULL
+                     WHERE connector = ?1 AND resource = ?2",
+                )
+                .and_then(|mut s| s.execute([self.connector, self.resource, other]))
+                .map_err(sql)?;
+                Ok(())
+            }
+            _ => {
+                let due = time(millis(now) + 5_000);
+                self.retry(c, due, &format!("waits for {on}, which is nowhere in the queue"), true, false, now)
+            }
+        }
+    }
+
+    fn release(&self, c: &Connection) -> Result<()> {
+        c.prepare_cached("UPDATE queue SET leased = NULL WHERE connector = ?1 AND resource = ?2")
+            .and_then(|mut s| s.execute([self.connector, self.resource]))
+            .map_err(sql)?;
+        Ok(())
+    }
+
+    fn wake_waiting(&self, c: &Connection, now: Timestamp) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 0, waits_for = NULL, due = ?3
+             WHERE connector = ?1 AND waits_for = ?2",
+        )
+        .and_then(|mut s| s.execute([self.connector, self.resource, millis(now)]))
+        .map_err(sql)?;
+        Ok(())
+    }
+}
+
+/// Writes down what the connector holds now. `Some` names the resource that owns the entry already.
+fn apply_link(c: &Connection, settlement: &Settlement, link: Option<&Link>) -> Result<Option<String>> {
+    let claim = &settlement.claim;
+    let ids = [claim.connector.0, claim.resource.0];
+    let before: Option<(String, String, i64)> = c
+        .prepare_cached("SELECT target_id, address, stage FROM link WHERE connector = ?1 AND resource = ?2")
+        .and_then(|mut s| {
+            s.query_row(ids, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+        })
+        .map_err(sql)?;
+    let moved = match (&before, link) {
+        (None, None) => false,
+        (None, Some(_)) => true,
+        (Some((_, _, stage)), None) => {
+            c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
+                .and_then(|mut s| s.execute([ids[0], ids[1], GONE]))
+                .map_err(sql)?;
+            *stage != GONE
+        }
+        (Some((target_id, address, stage)), Some(link)) => {
+            *target_id != link.target_id || *address != link.address || *stage == GONE
+        }
+    };
+    if let Some(link) = link {
+        let written = c
+            .prepare_cached(
+                "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (connector, resource) DO UPDATE SET target_id = excluded.target_id,
+                     address = excluded.address, hash = excluded.hash, seq = excluded.seq,
+                     stage = excluded.stage, since = excluded.since",
+            )
+            .map_err(sql)?
+            .execute(params![
+                ids[0],
+                ids[1],
+                link.target_id,
+                link.address,
+                link.hash,
+                settlement.covers,
+                stage_number(link.stage),
+                millis(link.since),
+            ]);
+        match written {
+            Err(error) if is_taken(&error) => return owner(c, claim.connector.0, &link.target_id).map(Some),
+            other => other.map_err(sql)?,
+        };
+    }
+    if moved {
+        mark_groups(c, settlement, before.map(|(target_id, address, _)| (target_id, address)))?;
+    }
+    Ok(None)
+}
+
+fn owner(c: &Connection, connector: i64, target_id: &str) -> Result<String> {
+    c.query_row(
+        "SELECT r.body FROM link l JOIN resource r ON r.id = l.resource
+         WHERE l.connector = ?1 AND l.target_id = ?2",
+        params![connector, target_id],
+        |row| row.get::<_, String>(0),
+    )
+    .map(|body| {
+        super::rows::attributes(&body)
+            .ok()
+            .and_then(|attributes| {
+                let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
+                name.as_str().map(|name| format!("`{name}`"))
+            })
+            .unwrap_or_else(|| "another resource".to_owned())
+    })
+    .map_err(sql)
+}
+
+/// A member's entry came, went or moved: its groups are completed, in the same transaction.
+fn mark_groups(c: &Connection, settlement: &Settlement, before: Option<(String, String)>) -> Result<()> {
+    let claim = &settlement.claim;
+    let carries_members: bool = c
+        .prepare_cached("SELECT members FROM connector WHERE id = ?1")
+        .and_then(|mut s| s.query_row([claim.connector.0], |row| row.get(0)))
+        .map_err(sql)?;
+    if !carries_members {
+        return Ok(());
+    }
+    let groups: Vec<RowId> = c
+        .prepare_cached("SELECT group_id FROM member WHERE member_id = ?1")
+        .and_then(|mut s| s.query_map([claim.resource.0], |row| row.get(0).map(RowId))?.collect())
+        .map_err(sql)?;
+    let (target_id, address) = before.unzip();
+    for group in &groups {
+        c.prepare_cached(
+            "INSERT INTO member_mark (connector, group_id, member_id, target_id, address)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .and_then(|mut s| {
+            s.execute(params![claim.connector.0, group.0, claim.resource.0, target_id, address])
+        })
+        .map_err(sql)?;
+    }
+    queue::mark(c, claim.connector, &groups, Reason::Members, settlement.now)
+}
+
+fn forget_member_marks(c: &Connection, settlement: &Settlement, upto: i64) -> Result<()> {
+    if upto == 0 {
+        return Ok(());
+    }
+    let claim = &settlement.claim;
+    c.prepare_cached("DELETE FROM member_mark WHERE connector = ?1 AND group_id = ?2 AND id <= ?3")
+        .and_then(|mut s| s.execute([claim.connector.0, claim.resource.0, upto]))
+        .map_err(sql)?;
+    Ok(())
+}
+
+fn stage_number(stage: Stage) -> i64 {
+    match stage {
+        Stage::Active => 0,
+        Stage::Deactivated => 1,
+        Stage::Removed => 2,
+    }
+}
+
+pub(super) fn stage_of(number: i64) -> Option<Stage> {
+    match number {
+        0 => Some(Stage::Active),
+        1 => Some(Stage::Deactivated),
+        2 => Some(Stage::Removed),
+        _ => None,
+    }
+}

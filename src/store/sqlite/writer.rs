@@ -1,0 +1,263 @@
+//! The one writing connection, and the thread that owns it.
+//!
+//! It commits in groups: whoever waits when a commit begins is taken along, each in a savepoint of
+//! its own, so that one failure or panic undoes that one alone, and one fsync serves them all.
+//! There is no timer: when one request waits, it is committed at once.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use super::sql;
+use crate::store::{Result, StoreError};
+
+/// Requests that one commit takes along. More would only make the first of them wait.
+const FOREGROUND_SHARE: usize = 256;
+/// Pieces of background work (settles, claims, fan-out) in one commit, so that a backlog never
+/// holds up a request for longer than a few milliseconds.
+const BACKGROUND_SHARE: usize = 128;
+/// Waiting requests beyond which a further one is refused: some seconds of work.
+const MAX_WAITING: usize = 8_192;
+
+/// Whether someone at the provider waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    Foreground,
+    Background,
+}
+
+type Work<T> = Box<dyn FnOnce(&Connection) -> Result<Done<T>> + Send>;
+
+/// A result, whether what led to it stands, and whether it made work for the delivery engine.
+pub(super) struct Done<T> {
+    value: T,
+    keep: bool,
+    ring: bool,
+}
+
+impl<T> Done<T> {
+    pub(super) fn quiet(value: T) -> Self {
+        Self { value, keep: true, ring: false }
+    }
+
+    pub(super) fn ringing(value: T) -> Self {
+        Self { value, keep: true, ring: true }
+    }
+
+    /// An answer, such as a refusal, for which everything done so far is taken back.
+    pub(super) fn undone(value: T) -> Self {
+        Self { value, keep: false, ring: false }
+    }
+}
+
+/// One piece of work on its way through a commit.
+trait Job: Send {
+    /// Runs inside its savepoint; `false` undoes it.
+    fn run(&mut self, connection: &Connection) -> bool;
+    fn rings(&self) -> bool;
+    /// Answers whoever waits, once the commit has (or has not) happened.
+    fn finish(self: Box<Self>, commit: &Result<()>);
+}
+
+struct Pending<T> {
+    work: Option<Work<T>>,
+    result: Option<Result<Done<T>>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send> Job for Pending<T> {
+    fn run(&mut self, connection: &Connection) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let result = catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(panic = said, "a store operation panicked; it was undone");
+            Err(StoreError::Broken("an operation panicked".to_owned()))
+        });
+        let kept = result.as_ref().is_ok_and(|done| done.keep);
+        self.result = Some(result);
+        kept
+    }
+
+    fn rings(&self) -> bool {
+        matches!(self.result, Some(Ok(Done { ring: true, .. })))
+    }
+
+    fn finish(self: Box<Self>, commit: &Result<()>) {
+        let answer = match (self.result, commit) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(done)), Ok(())) => Ok(done.value),
+            (Some(Ok(_)), Err(error)) => Err(error.clone()),
+            (None, _) => Err(StoreError::Busy("the writer stopped".to_owned())),
+        };
+        // Whoever asked may have gone; the work stands all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+#[derive(Default)]
+struct Queues {
+    foreground: VecDeque<Box<dyn Job>>,
+    background: VecDeque<Box<dyn Job>>,
+    closing: bool,
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    woken: Condvar,
+    bell: watch::Sender<u64>,
+    commits: Box<dyn Fn(Duration, usize) + Send + Sync>,
+}
+
+impl Shared {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands work to the writer thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. `commits` hears how long each commit took and how many it served.
+    pub(super) fn start(
+        connection: Connection,
+        commits: Box<dyn Fn(Duration, usize) + Send + Sync>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queues: Mutex::default(),
+            woken: Condvar::new(),
+            bell: watch::Sender::new(0),
+            commits,
+        });
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || run(&shared, &connection)
+        })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn bell(&self) -> watch::Receiver<u64> {
+        self.shared.bell.subscribe()
+    }
+
+    /// Runs `work` in a commit; returns once that is on stable storage.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending { work: Some(Box::new(work)), result: None, reply });
+        {
+            let mut queues = self.shared.queues();
+            if queues.closing {
+                return Err(StoreError::Busy("it is closing".to_owned()));
+            }
+            let queue = match urgency {
+                Urgency::Foreground => &mut queues.foreground,
+                Urgency::Background => &mut queues.background,
+            };
+            if queue.len() >= MAX_WAITING {
+                return Err(StoreError::Busy(format!("{MAX_WAITING} writes are waiting")));
+            }
+            queue.push_back(job);
+        }
+        self.shared.woken.notify_one();
+        answer.await.unwrap_or_else(|_| Err(StoreError::Busy("the writer stopped".to_owned())))
+    }
+
+    /// Finishes what waits and ends the thread.
+    pub(super) fn close(&self) {
+        self.shared.queues().closing = true;
+        self.shared.woken.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(shared: &Shared, connection: &Connection) {
+    while let Some(batch) = next_batch(shared) {
+        commit(shared, connection, batch);
+    }
+}
+
+/// Waits for work; `None` when closing and nothing is left.
+fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
+    let mut queues = shared.queues();
+    loop {
+        if !queues.foreground.is_empty() || !queues.background.is_empty() {
+            let first = queues.foreground.len().min(FOREGROUND_SHARE);
+            let second = queues.background.len().min(BACKGROUND_SHARE);
+            let mut batch: Vec<_> = queues.foreground.drain(..first).collect();
+            batch.extend(queues.background.drain(..second));
+            return Some(batch);
+        }
+        if queues.closing {
+            return None;
+        }
+        queues = shared.woken.wait(queues).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn commit(shared: &Shared, connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
+    let begun = Instant::now();
+    let outcome = in_transaction(connection, &mut batch);
+    if let Err(error) = &outcome {
+        tracing::error!(%error, waiting = batch.len(), "a commit failed; nothing of it was acknowledged");
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "and could not be rolled back");
+        }
+    }
+    (shared.commits)(begun.elapsed(), batch.len());
+    let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
+    for job in batch {
+        job.finish(&outcome);
+    }
+    if rings {
+        shared.bell.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+fn in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<()> {
+    let run = |statement: &str| -> Result<()> {
+        connection.prepare_cached(statement).and_then(|mut s| s.execute([])).map_err(sql)?;
+        Ok(())
+    };
+    run("BEGIN IMMEDIATE")?;
+    for job in batch.iter_mut() {
+        run("SAVEPOINT job")?;
+        if !job.run(connection) {
+            // A full disk can have ended the whole transaction already.
+            if connection.is_autocommit() {
+                return Err(StoreError::Busy("the disk refused a write".to_owned()));
+            }
+            run("ROLLBACK TO job")?;
+        }
+        run("RELEASE job")?;
+    }
+    run("COMMIT")
+}

@@ -1,0 +1,505 @@
+//! What goes into the store and what comes out of it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use scim_relay_sdk::connector::{Action, Change, HoldKind, Link, MemberDelta, MemberRef, Verb};
+use scim_relay_sdk::scim::{Attributes, Filter, MemberOp, ResourceId, ResourceKey, ResourceKind};
+use serde::{Deserialize, Serialize};
+
+macro_rules! row_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+    )+};
+}
+
+row_ids! {
+    /// An organization's row. Every look-up of its data takes one: there is no other way in.
+    OrgId,
+    /// A resource's row; lists come in its order.
+    RowId,
+    ConnectorId,
+    TokenId,
+    RunId,
+}
+
+/// The columns that look-ups need beside the JSON, compared as the schema says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Folded; users only.
+    pub user_name: Option<String>,
+    /// Folded; groups only.
+    pub display_name: Option<String>,
+    /// Exact.
+    pub external_id: Option<String>,
+}
+
+/// A resource's content: the JSON text that is served (without `meta`, `members` and `groups`),
+/// and what it is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub body: String,
+    pub lookups: Lookups,
+    /// Names of the top-level attributes that differ from before.
+    pub changed: Vec<String>,
+}
+
+/// Who writes, and when: for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub token: Option<TokenId>,
+    pub now: Timestamp,
+}
+
+/// A resource as it is kept.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub row: RowId,
+    pub id: ResourceId,
+    pub kind: ResourceKind,
+    pub version: i64,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    pub body: String,
+}
+
+/// A membership as it is served: the other side of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    pub id: ResourceId,
+    pub kind: ResourceKind,
+    pub display: Option<String>,
+}
+
+/// A write that came to its end; what a caller must handle is here, what is broken is a
+/// [`StoreError`](super::StoreError).
+#[derive(Clone, Debug)]
+pub enum Written {
+    Done {
+        stored: Stored,
+        /// Whether anything was written at all.
+        changed: bool,
+    },
+    NotFound,
+    /// The version was not the expected one; this is the version there is.
+    Conflict(i64),
+    /// Another living resource has this userName.
+    UserNameTaken,
+    /// This id, given as a member, names nobody.
+    UnknownMember(String),
+    /// A group cannot be a member of itself.
+    MemberOfItself,
+}
+
+/// A change of an existing resource.
+#[derive(Clone, Debug)]
+pub struct Update {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// Compare-and-set: `None` where only members change, so that two of them never collide.
+    pub expected: Option<i64>,
+    /// `None`: the attributes stay as they are.
+    pub content: Option<Content>,
+    pub members: Vec<MemberOp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    Done,
+    NotFound,
+    Conflict(i64),
+}
+
+/// Which resources, and which page of them.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    pub kind: ResourceKind,
+    pub filter: Option<Filter>,
+    /// How many to pass over.
+    pub offset: usize,
+    pub count: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub total: usize,
+    pub resources: Vec<Stored>,
+}
+
+/// A connector as the store must know it.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub name: String,
+    pub kind: &'static str,
+    pub every_event: bool,
+    pub members: bool,
+    pub reads_groups: bool,
+    pub enabled: bool,
+    /// Whether one that is new gets everyone.
+    pub backfills: bool,
+    /// Changes when its mapping or scope may have.
+    pub fingerprint: String,
+    pub organizations: Vec<Arc<str>>,
+}
+
+/// A connector's row.
+#[derive(Clone, Debug)]
+pub struct ConnectorRow {
+    pub id: ConnectorId,
+    pub name: String,
+    pub kind: String,
+    pub enabled: bool,
+    pub paused: Option<Paused>,
+    pub backlog: Backlog,
+    /// Resources it holds something of.
+    pub links: u64,
+}
+
+/// Stopped by a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub at: Timestamp,
+    pub by: String,
+}
+
+/// Where a queue row stands (surfaces: states of a queue entry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Pending,
+    Retrying,
+    Scheduled,
+    Waiting,
+    Parked,
+    Held,
+}
+
+impl State {
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Retrying, Self::Scheduled, Self::Waiting, Self::Parked, Self::Held];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Retrying => "retrying",
+            Self::Scheduled => "scheduled",
+            Self::Waiting => "waiting",
+            Self::Parked => "parked",
+            Self::Held => "held",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// How many rows are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    pub pending: u64,
+    pub retrying: u64,
+    pub scheduled: u64,
+    pub waiting: u64,
+    pub parked: u64,
+    pub held: u64,
+}
+
+impl Backlog {
+    pub fn of(&self, state: State) -> u64 {
+        match state {
+            State::Pending => self.pending,
+            State::Retrying => self.retrying,
+            State::Scheduled => self.scheduled,
+            State::Waiting => self.waiting,
+            State::Parked => self.parked,
+            State::Held => self.held,
+        }
+    }
+
+    pub fn add(&mut self, state: State, entries: u64) {
+        *match state {
+            State::Pending => &mut self.pending,
+            State::Retrying => &mut self.retrying,
+            State::Scheduled => &mut self.scheduled,
+            State::Waiting => &mut self.waiting,
+            State::Parked => &mut self.parked,
+            State::Held => &mut self.held,
+        } += entries;
+    }
+
+    /// What the engine still has to do now, by itself.
+    pub fn open(&self) -> u64 {
+        self.pending + self.retrying + self.waiting
+    }
+}
+
+/// Why a row was marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Change,
+    /// The connector is new.
+    Backfill,
+    /// Its configuration changed.
+    Reconfigured,
+    /// A person asked.
+    Resync,
+    /// Reconciliation found a difference.
+    Drift,
+    /// A member's entry at this connector came, went or moved.
+    Members,
+    /// A stage of deprovisioning is due.
+    Revisit,
+}
+
+impl Reason {
+    const ALL: [Self; 7] = [
+        Self::Change,
+        Self::Backfill,
+        Self::Reconfigured,
+        Self::Resync,
+        Self::Drift,
+        Self::Members,
+        Self::Revisit,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Backfill => "backfill",
+            Self::Reconfigured => "reconfigured",
+            Self::Resync => "resync",
+            Self::Drift => "drift",
+            Self::Members => "members",
+            Self::Revisit => "revisit",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+
+    /// Whether a group must be compared whole, since the log does not say what differs.
+    pub fn is_entire(self) -> bool {
+        !matches!(self, Self::Change | Self::Members | Self::Revisit)
+    }
+}
+
+/// A row that was claimed: nobody else works on it until it is settled.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub connector: ConnectorId,
+    pub resource: RowId,
+    pub organization: OrgId,
+    pub since: i64,
+    pub mark: i64,
+    pub epoch: i64,
+    pub reason: Reason,
+    pub entire: bool,
+    pub attempts: u32,
+    pub first_failed: Option<Timestamp>,
+    pub dirty_at: Timestamp,
+    /// An earlier attempt was cut off.
+    pub in_doubt: bool,
+    /// A person approved what it asks for.
+    pub approved: bool,
+}
+
+/// What a claim is about, read at one moment.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub key: ResourceKey,
+    /// Set when the resource was deleted at the provider.
+    pub deleted: bool,
+    /// As it is now, or (for every-event connectors) as the change left it; `id`, `meta` included.
+    pub attributes: Attributes,
+    /// Display names, sorted; filled where the connector reads them.
+    pub groups: Vec<String>,
+    pub link: Option<Link>,
+    pub change: Option<Change>,
+    pub members: Option<MemberDelta>,
+    /// Up to which change this reading goes.
+    pub covers: i64,
+    /// Up to which member mark this reading goes.
+    pub member_mark: i64,
+}
+
+/// How a claim ended.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub claim: Claim,
+    pub covers: i64,
+    pub member_mark: i64,
+    pub outcome: Outcome,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The target is in line.
+    Delivered { link: Option<Link>, revisit: Option<Timestamp>, action: Action },
+    /// Again at `due`. `counted`: it was this item's failure, not the target's.
+    Retry { due: Timestamp, error: String, counted: bool, in_doubt: bool },
+    /// Until a person looks.
+    Parked { error: String },
+    /// Until a person approves.
+    Held { kind: HoldKind, summary: String },
+    /// Until that one has settled.
+    Waiting { on: ResourceKey },
+    /// Not tried: given back as it was.
+    Released,
+}
+
+/// A queue row, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub connector: String,
+    pub organization: String,
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// userName or displayName, as it is now.
+    pub name: String,
+    pub state: State,
+    pub reason: String,
+    pub attempts: u32,
+    pub dirty_at: Timestamp,
+    pub due: Timestamp,
+    pub in_flight: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold_kind: Option<String>,
+}
+
+/// Which queue rows.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    pub connector: Option<ConnectorId>,
+    pub resource: Option<ResourceKey>,
+    pub state: Option<State>,
+    pub limit: usize,
+}
+
+/// What a person does to queue rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// Due now, counted afresh.
+    Retry,
+    /// Given up for good; for an every-event connector past this one event alone.
+    Skip,
+    /// What it was held for may happen.
+    Approve,
+    /// What it was held for shall not happen: parked.
+    Reject(String),
+}
+
+/// A token, without its secret.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    pub id: TokenId,
+    pub organization: OrgId,
+    pub lookup: String,
+    pub hash: [u8; 32],
+    pub name: String,
+    pub read_only: bool,
+    pub created: Timestamp,
+    pub expires: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
+    pub revoked: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    pub organization: OrgId,
+    pub lookup: String,
+    pub hash: [u8; 32],
+    pub name: String,
+    pub read_only: bool,
+    pub created: Timestamp,
+    pub expires: Option<Timestamp>,
+}
+
+/// One row of the change log, for people.
+#[derive(Clone, Debug)]
+pub struct LogRow {
+    pub seq: i64,
+    pub verb: Verb,
+    pub at: Timestamp,
+    pub attributes: Vec<String>,
+    pub joined: Vec<MemberRef>,
+    pub left: Vec<MemberRef>,
+    pub token: Option<String>,
+}
+
+/// What a connector holds, joined with the resource: one side of a reconciliation.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    pub row: RowId,
+    pub key: ResourceKey,
+    pub deleted: bool,
+    pub attributes: Attributes,
+    pub groups: Vec<String>,
+    pub link: Option<Link>,
+    /// A row of the queue is still open: what differs is on its way.
+    pub queued: bool,
+    /// Addresses of a group's members at this connector.
+    pub members: Option<Vec<String>>,
+}
+
+/// A finished reconciliation.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    pub connector: ConnectorId,
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    pub dry: bool,
+    pub error: Option<String>,
+    pub seen: u64,
+    pub drift: Vec<DriftRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftRow {
+    pub kind: String,
+    pub resource: Option<i64>,
+    pub address: String,
+    pub detail: serde_json::Value,
+}
+
+/// A reconciliation's outcome, for `status` and metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRow {
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    pub dry: bool,
+    pub error: Option<String>,
+    pub seen: u64,
+    pub drifted: u64,
+}
+
+/// Something a person did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditRow {
+    pub at: Timestamp,
+    /// The Unix user of the admin socket, or the daemon itself.
+    pub actor: String,
+    /// `token.create`, `queue.skip`, ...
+    pub action: String,
+    pub organization: Option<String>,
+    pub subject: String,
+    pub detail: Option<String>,
+}
+
+/// A letter that must go out at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// Written down now: go on.
+    Begun,
+    /// An earlier attempt was cut off in the middle.
+    Interrupted,
+    /// It went out.
+    Sent,
+}
