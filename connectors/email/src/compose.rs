@@ -82,7 +82,7 @@ impl Composer {
                 .map(str::trim)
                 .filter(|name| !name.is_empty());
             let name = name.map(|name| header_text("displayName", name)).transpose()?;
-            return Ok(Mailbox::new(name.map(str::to_owned), parse(&address)?));
+            return Ok(Mailbox::new(name.map(str::to_owned), parse(address)?));
         };
         let source = template.source();
         let value = template
@@ -110,11 +110,9 @@ impl Composer {
     /// them can hold.
     pub(crate) fn message_id(&self, organization: &str, key: &str) -> String {
         let digest = Sha256::digest(format!("{}\0{organization}\0{key}", self.name));
-        let mut id = String::with_capacity(64);
-        for byte in &digest[..16] {
-            id.push_str(&format!("{byte:02x}"));
-        }
-        format!("{id}@{}", self.from.email.domain())
+        let first: [u8; 16] = digest[..16].try_into().expect("the digest has 32 bytes");
+        let id = u128::from_be_bytes(first);
+        format!("{id:032x}@{}", self.from.email.domain())
     }
 }
 

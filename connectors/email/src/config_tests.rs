@@ -126,7 +126,7 @@ mod built {
         let folder = tempfile::tempdir().unwrap();
         let text = "transport = \"file\"\nfolder = \"mails\"\nmax_per_hour = 500";
         let connector = build(text, folder.path()).unwrap();
-        let rate = Rate { count: 500, per: Duration::from_secs(3_600) };
+        let rate = Rate { count: 500, per: Duration::from_hours(1) };
         assert_eq!(connector.rate(), Some(rate));
         assert!(!connector.backfills());
     }
