@@ -61,7 +61,7 @@ impl Template {
                     .compile_expression_owned(inner.to_owned())
                     .map_err(|error| syntax(&error))?;
                 let variables = expression.undeclared_variables(true).into_iter().collect();
-                Self::known(source, Form::Expression(expression), variables)
+                Ok(Self::known(source, Form::Expression(expression), variables))
             }
             None => Self::parse_escaped(source, Escape::Plain),
         }
@@ -79,15 +79,11 @@ impl Template {
             .undeclared_variables(true)
             .into_iter()
             .collect();
-        Self::known(source, Form::Text(environment), variables)
+        Ok(Self::known(source, Form::Text(environment), variables))
     }
 
-    fn known(
-        source: &str,
-        form: Form,
-        variables: BTreeSet<String>,
-    ) -> Result<Self, TemplateError> {
-        Ok(Self { source: source.to_owned(), form, variables })
+    fn known(source: &str, form: Form, variables: BTreeSet<String>) -> Self {
+        Self { source: source.to_owned(), form, variables }
     }
 
     /// The template as it was written.
