@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use lettre::transport::smtp;
-use scim_relay_sdk::connector::DeliveryError;
+use scim_relay_sdk::connector::{BoxError, DeliveryError};
 
 /// How far a conversation had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,7 +141,7 @@ impl Failure {
 }
 
 impl Trouble {
-    fn source(self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+    fn source(self) -> Option<BoxError> {
         match self {
             Self::Io(error) | Self::Certificate(error) => Some(error.into()),
             Self::Silence => Some("no answer in time".into()),
