@@ -1,0 +1,358 @@
+//! The files as written: every key and its default, and nothing about how keys fit together.
+//!
+//! Each key's comment is also the comment above it in `config.example.toml` and
+//! `connector.example.toml`; a test compares those files' defaults with these.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use scim_relay_sdk::connector::{Period, Rate, Size};
+use scim_relay_sdk::scim::{AttributeType, Filter, ResourceKind};
+use serde::{Deserialize, Deserializer, de};
+
+use super::{FirstRun, Orphans, Schedule};
+
+/// The main file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    /// Where identity providers reach the relay.
+    pub(super) public_url: Option<String>,
+    /// Where the relay keeps its state.
+    pub(super) data_dir: PathBuf,
+    /// The connector files.
+    pub(super) connectors: String,
+    /// The time zone of every schedule.
+    pub(super) timezone: String,
+    pub(super) listener: Listener,
+    pub(super) console: Console,
+    pub(super) admin: Admin,
+    pub(super) store: Store,
+    pub(super) retention: Retention,
+    /// Who may push to the relay.
+    pub(super) organizations: BTreeMap<String, Organization>,
+}
+
+/// The keys of the main file that stand above its first table.
+pub(super) const FILE_TOP: &[&str] = &["public_url", "data_dir", "connectors", "timezone"];
+
+pub(super) const CONNECTORS: &str = "connectors.d/*.toml";
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            data_dir: "/var/lib/scim-relay".into(),
+            connectors: CONNECTORS.to_owned(),
+            timezone: "UTC".to_owned(),
+            listener: Listener::default(),
+            console: Console::default(),
+            admin: Admin::default(),
+            store: Store::default(),
+            retention: Retention::default(),
+            organizations: BTreeMap::new(),
+        }
+    }
+}
+
+/// The SCIM service.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Listener {
+    #[serde(deserialize_with = "address")]
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<Tls>,
+    /// Whether a proxy in front of the relay does TLS.
+    pub(super) behind_proxy: bool,
+    /// The largest request.
+    pub(super) max_body: Size,
+    pub(super) rate_limit: RateLimit,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
+            behind_proxy: false,
+            max_body: Size(1 << 20),
+            rate_limit: RateLimit::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    /// The certificate and its chain, as PEM.
+    pub(super) certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub(super) key: PathBuf,
+}
+
+/// How often one organization may ask.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RateLimit {
+    pub(super) per_second: u32,
+    pub(super) burst: u32,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_second: 100, burst: 200 }
+    }
+}
+
+/// The web console, the metrics and the health checks.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Console {
+    #[serde(deserialize_with = "address")]
+    pub(super) address: SocketAddr,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+    }
+}
+
+/// Where the command line reaches the daemon.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) socket: PathBuf,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { socket: "/run/scim-relay/admin.sock".into() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    pub(super) url: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite".to_owned() }
+    }
+}
+
+/// How long things are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    pub(super) changes: Period,
+    pub(super) reports: Period,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self { changes: Period::from_secs(90 * DAY), reports: Period::from_secs(365 * DAY) }
+    }
+}
+
+/// One tenant; its key is part of its address.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Organization {
+    /// Its name for people.
+    pub(super) name: Option<String>,
+    /// The language of those who named none.
+    pub(super) locale: Option<String>,
+    /// Extension attributes that its provider may send.
+    pub(super) schemas: Vec<Schema>,
+}
+
+/// An extension schema (RFC 7643 section 3.3).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schema {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) resource: SchemaOf,
+    pub(super) attributes: Vec<Attribute>,
+}
+
+/// The resource type that an extension belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) enum SchemaOf {
+    #[default]
+    User,
+    Group,
+}
+
+impl From<SchemaOf> for ResourceKind {
+    fn from(of: SchemaOf) -> Self {
+        match of {
+            SchemaOf::User => Self::User,
+            SchemaOf::Group => Self::Group,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Attribute {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: SimpleType,
+    #[serde(default)]
+    pub(super) multi_valued: bool,
+    #[serde(default)]
+    pub(super) required: bool,
+    #[serde(default)]
+    pub(super) case_exact: bool,
+    #[serde(default)]
+    pub(super) description: String,
+}
+
+/// The types that a declared attribute may have: all of RFC 7643 section 2.3 but `complex`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum SimpleType {
+    String,
+    Boolean,
+    Decimal,
+    Integer,
+    DateTime,
+    Binary,
+    Reference,
+}
+
+impl From<SimpleType> for AttributeType {
+    fn from(simple: SimpleType) -> Self {
+        match simple {
+            SimpleType::String => Self::String,
+            SimpleType::Boolean => Self::Boolean,
+            SimpleType::Decimal => Self::Decimal,
+            SimpleType::Integer => Self::Integer,
+            SimpleType::DateTime => Self::DateTime,
+            SimpleType::Binary => Self::Binary,
+            SimpleType::Reference => Self::Reference,
+        }
+    }
+}
+
+/// What every connector file has besides the section of its kind.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ConnectorFile {
+    /// Whose resources it delivers; all when left out.
+    pub(super) organizations: Option<Vec<String>>,
+    /// Whether it runs.
+    pub(super) enabled: bool,
+    pub(super) scope: Scope,
+    pub(super) limits: Limits,
+    pub(super) retry: Retry,
+    pub(super) reconcile: Reconcile,
+    pub(super) safety: Safety,
+}
+
+/// The keys of a connector file that stand above its first table.
+pub(super) const CONNECTOR_TOP: &[&str] = &["organizations", "enabled"];
+
+impl Default for ConnectorFile {
+    fn default() -> Self {
+        Self {
+            organizations: None,
+            enabled: true,
+            scope: Scope::default(),
+            limits: Limits::default(),
+            retry: Retry::default(),
+            reconcile: Reconcile::default(),
+            safety: Safety::default(),
+        }
+    }
+}
+
+/// SCIM filters (RFC 7644 section 3.4.2.2); a kind without one is in scope whole.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Scope {
+    pub(super) users: Option<Filter>,
+    pub(super) groups: Option<Filter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    /// Deliveries at once.
+    pub(super) concurrency: usize,
+    /// Deliveries in a time.
+    pub(super) rate: Option<Rate>,
+    /// How long one delivery may take.
+    pub(super) timeout: Period,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { concurrency: 8, rate: None, timeout: Period::from_secs(10) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retry {
+    /// The pause after a first failure; it doubles with each further one.
+    pub(super) first: Period,
+    /// The longest pause.
+    pub(super) longest: Period,
+    /// For how long one item is tried before it is parked for a person.
+    pub(super) give_up_after: Period,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: Period::from_secs(5),
+            longest: Period::from_secs(3_600),
+            give_up_after: Period::from_secs(7 * 86_400),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reconcile {
+    /// When the target is compared with the store; only on demand when left out.
+    pub(super) schedule: Option<Schedule>,
+    /// Whether what differs is put right.
+    pub(super) repair: bool,
+    /// What becomes of entries that belong to nobody.
+    pub(super) orphans: Orphans,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { schedule: None, repair: true, orphans: Orphans::Report }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Safety {
+    /// What becomes of entries that were there before the relay.
+    pub(super) first_run: FirstRun,
+}
+
+/// A socket address, with a sentence for those who write a name or leave out the port.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        de::Error::custom(format!(
+            "`{text}` is not an address to listen on; write an IP address and a port, like \
+             \"127.0.0.1:8080\" or \"[::]:8443\""
+        ))
+    })
+}

@@ -1,0 +1,172 @@
+//! The configuration: from the files as written to what can run.
+//!
+//! `file` is what may be written, `read` turns TOML into it and finds every mistake in one go,
+//! `check` and `connector` find what does not fit together, and [`Config`] is what is left. A
+//! mistake is a [`Diagnostic`]: file, line, the spot, and what to do. The kinds of connectors come
+//! in as a list of [`Kind`]s, so nothing here knows one by name.
+
+mod check;
+mod connector;
+mod diagnostic;
+mod file;
+mod kinds;
+mod load;
+mod mask;
+mod read;
+mod schedule;
+mod secrets;
+mod source;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use scim_relay_sdk::connector::{OrganizationInfo, Rate, Scope};
+use serde::Deserialize;
+
+pub use diagnostic::{Diagnostic, Place, Severity, Spot, render};
+pub use kinds::{AnySettings, Kind};
+pub use load::load;
+pub use schedule::{Schedule, ScheduleError};
+pub use secrets::{SystemSecrets, credentials_directory};
+
+/// A configuration that can run. Paths are absolute.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The main file.
+    pub file: PathBuf,
+    /// Where identity providers reach the relay; no slash at the end.
+    pub public_url: String,
+    pub data_dir: PathBuf,
+    /// The zone of every schedule.
+    pub timezone: TimeZone,
+    pub listener: Listener,
+    /// Where the console, the metrics and the health checks listen.
+    pub console: SocketAddr,
+    pub admin_socket: PathBuf,
+    pub retention: Retention,
+    pub organizations: BTreeMap<Arc<str>, Arc<OrganizationInfo>>,
+    /// By name.
+    pub connectors: Vec<ConnectorConfig>,
+}
+
+/// The SCIM service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub tls: Option<Tls>,
+    /// A proxy in front of the relay does TLS.
+    pub behind_proxy: bool,
+    /// The largest request, in bytes.
+    pub max_body: usize,
+    pub rate_limit: RateLimit,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// How often one organization may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    pub per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub changes: Duration,
+    pub reports: Duration,
+}
+
+/// One connector: what is general about it, and the settings of its kind.
+#[derive(Clone)]
+pub struct ConnectorConfig {
+    /// Its file's stem.
+    pub name: String,
+    pub file: PathBuf,
+    pub enabled: bool,
+    /// Whose resources it delivers.
+    pub organizations: Vec<Arc<OrganizationInfo>>,
+    pub scope: Scope,
+    pub limits: Limits,
+    pub retry: Retry,
+    pub reconcile: Reconcile,
+    pub first_run: FirstRun,
+    pub settings: Arc<dyn AnySettings>,
+    /// A hash of the file, so that a reload knows what changed.
+    pub fingerprint: String,
+    /// The file itself, to say where a mistake is that shows only when the connector is built.
+    source: Arc<source::Source>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Deliveries at once.
+    pub concurrency: usize,
+    pub rate: Option<Rate>,
+    /// How long one delivery may take.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The pause after a first failure.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// For how long one item is tried before it is parked.
+    pub give_up_after: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reconcile {
+    /// None: only on demand.
+    pub schedule: Option<Schedule>,
+    /// Whether what differs is put right.
+    pub repair: bool,
+    pub orphans: Orphans,
+}
+
+/// What reconciliation does about entries that belong to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orphans {
+    Report,
+    Deprovision,
+}
+
+/// What becomes of entries that were at the target before the relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstRun {
+    /// Changing or removing them waits for a person's approval.
+    #[default]
+    Guard,
+    /// They are taken over at once.
+    Go,
+}
+
+impl fmt::Debug for ConnectorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorConfig")
+            .field("name", &self.name)
+            .field("kind", &self.settings.kind())
+            .field("file", &self.file)
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
+    }
+}
