@@ -17,6 +17,11 @@ pub trait Inventory: Send + Sync {
     /// What [`list`](Self::list) would show for this resource, if the target were in line; `None`
     /// if the target would hold nothing of it. `address` and `target_id` are what the link says.
     fn expected(&self, resource: &Resource) -> Result<Entry, DeliveryError>;
+
+    /// A link's address as [`Entry::members`] has it, where the target spells one in several ways.
+    fn normalised(&self, address: &str) -> String {
+        address.to_owned()
+    }
 }
 
 /// Where [`Inventory::list`] puts what it finds.
