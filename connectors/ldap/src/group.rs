@@ -1,0 +1,389 @@
+//! Groups and their members: added and removed by value, so that one more in a group of a hundred
+//! thousand is one value on the wire.
+
+use scim_relay_sdk::connector::{
+    Action, Delivered, DeliveryError, HoldKind, Member, MemberDelta, Resource, Wanted, Work,
+};
+
+use crate::config::Groups;
+use crate::connector::{Ldap, demand_removal, ignored};
+use crate::deliver::{active_link, reads};
+use crate::dn;
+use crate::error::{Fault, Kind, code};
+use crate::filter::Filter;
+use crate::locate::{Claim, Found, is_own_trace};
+use crate::project::{self, Goal};
+use crate::transport::{Modification, Query, Scope, Values};
+
+/// Values in one modify; servers bound what one request may hold.
+const CHUNK: usize = 1_000;
+
+/// The members that make the difference, by address.
+#[derive(Debug, Default)]
+struct Delta {
+    joined: Values,
+    left: Values,
+}
+
+impl Ldap {
+    pub(crate) async fn deliver_group(
+        &self,
+        groups: &Groups,
+        work: &Work,
+    ) -> Result<Delivered, DeliveryError> {
+        match &work.wanted {
+            Wanted::Present(resource) => self.group_present(groups, work, resource).await,
+            Wanted::Gone { .. } => self.group_gone(groups, work).await,
+        }
+    }
+
+    async fn group_gone(&self, groups: &Groups, work: &Work) -> Result<Delivered, DeliveryError> {
+        let Some(link) = &work.link else { return Ok(ignored(None)) };
+        let dialect = self.dialect().await?;
+        let places: Vec<_> = groups.base().into_iter().collect();
+        let attributes = [dialect.anchor.to_owned()];
+        let action = match self.linked(link, dialect.anchor, &places, &attributes).await? {
+            Some(found) => {
+                demand_removal(work, || format!("delete the group `{}`", found.entry.dn))?;
+                self.remove(&found.entry.dn).await?;
+                Action::Deleted
+            }
+            None => Action::Unchanged,
+        };
+        Ok(Delivered { link: None, revisit: None, action })
+    }
+
+    async fn group_present(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        resource: &Resource,
+    ) -> Result<Delivered, DeliveryError> {
+        let dialect = self.dialect().await?;
+        let mut goal = project::group(groups, resource)?;
+        let found = match self.locate_group(groups, work, &goal, dialect.anchor).await? {
+            // Made anew, it would lack everybody whom the delta does not speak of; without a
+            // link, the engine says who all the members are.
+            None if work.link.is_some()
+                && matches!(work.members, Some(MemberDelta::Changed { .. })) =>
+            {
+                return Ok(Delivered {
+                    link: None,
+                    revisit: Some(work.now),
+                    action: Action::Unchanged,
+                });
+            }
+            found => found,
+        };
+        if let Some(found) = &found {
+            if !is_own_trace(work, found, &goal) {
+                found.demand_ours(work)?;
+            }
+            self.demand_members(groups, work, &found.entry.dn).await?;
+        }
+
+        // The first of many members come with the entry, the others after it.
+        let everybody = match &work.members {
+            Some(MemberDelta::All(members)) => addresses(members),
+            Some(MemberDelta::Changed { joined, .. }) => addresses(joined),
+            None => Values::new(),
+        };
+        let mut first: Values = everybody.iter().take(CHUNK).cloned().collect();
+        if first.is_empty() && groups.needs_a_member() {
+            first.push(self.placeholder());
+        }
+        if !first.is_empty() {
+            goal.creation.push((groups.member_attribute().to_owned(), first));
+        }
+        let brought = self.bring(work, &goal, found, dialect.anchor, &|_: &Found| None).await?;
+
+        let mut action = brought.action;
+        let changed = if action == Action::Created {
+            let joined = everybody.into_iter().skip(CHUNK).collect();
+            let rest = Delta { joined, left: Values::new() };
+            self.write_steps(
+                &brought.dn,
+                steps(groups.member_attribute(), rest, Values::new(), None),
+            )
+            .await?
+        } else {
+            self.deliver_members(groups, work, &brought.dn).await?
+        };
+        if changed && action == Action::Unchanged {
+            action = Action::Updated;
+        }
+        Ok(Delivered {
+            link: Some(active_link(work, brought.anchor, brought.dn)),
+            revisit: None,
+            action,
+        })
+    }
+
+    /// The linked group, or whatever has its name.
+    async fn locate_group(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        goal: &Goal,
+        anchor: &'static str,
+    ) -> Result<Option<Found>, DeliveryError> {
+        let attributes = reads(goal, anchor);
+        let places: Vec<_> = groups.base().into_iter().collect();
+        if let Some(link) = &work.link
+            && let Some(found) = self.linked(link, anchor, &places, &attributes).await?
+        {
+            return Ok(Some(found));
+        }
+        let entry = self.read(&goal.dn.to_string(), &attributes).await?;
+        entry
+            .map(|entry| Found::new(entry, Claim::TakeOver("found by its name".to_owned())))
+            .transpose()
+    }
+
+    /// Answers [`DeliveryError::Hold`] if somebody would have to leave and may not: before anything
+    /// of the group is written.
+    async fn demand_members(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        dn: &str,
+    ) -> Result<(), DeliveryError> {
+        if work.permit.remove_members {
+            return Ok(());
+        }
+        let leaving = match &work.members {
+            None => 0,
+            Some(MemberDelta::Changed { left, .. }) => left.len(),
+            Some(MemberDelta::All(members)) => {
+                let (_, current) = self.members_of(groups, dn).await?;
+                missing(&current, &addresses(members)).len()
+            }
+        };
+        if leaving == 0 { Ok(()) } else { Err(hold_members(leaving, dn)) }
+    }
+
+    /// A group's members: those that stand for nobody, and the others.
+    async fn members_of(
+        &self,
+        groups: &Groups,
+        dn: &str,
+    ) -> Result<(Values, Values), DeliveryError> {
+        let attribute = groups.member_attribute();
+        let entry = self.read(dn, &[attribute.to_owned()]).await?.unwrap_or_default();
+        Ok(entry.values(attribute).iter().cloned().partition(|value| self.is_filler(groups, value)))
+    }
+
+    /// Brings the members in line; whether anything was to be done.
+    async fn deliver_members(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        dn: &str,
+    ) -> Result<bool, DeliveryError> {
+        match &work.members {
+            None => Ok(false),
+            Some(MemberDelta::All(members)) => {
+                let wanted = addresses(members);
+                self.compare_members(groups, work, dn, |current| Delta {
+                    joined: missing(&wanted, current),
+                    left: missing(current, &wanted),
+                })
+                .await
+            }
+            Some(MemberDelta::Changed { joined, left }) => {
+                let (joined, left) = (addresses(joined), addresses(left));
+                let delta = Delta { joined: joined.clone(), left: left.clone() };
+                match self.try_members(groups, dn, delta).await {
+                    // Somebody was faster: a late twin of this work, a hand, the server's own
+                    // referential integrity.
+                    Err(fault)
+                        if matches!(
+                            fault.code(),
+                            Some(code::ATTRIBUTE_OR_VALUE_EXISTS | code::NO_SUCH_ATTRIBUTE)
+                        ) =>
+                    {
+                        self.compare_members(groups, work, dn, |current| Delta {
+                            joined: missing(&joined, current),
+                            left: present(&left, current),
+                        })
+                        .await
+                    }
+                    done => done.map_err(|fault| failed(fault, dn)),
+                }
+            }
+        }
+    }
+
+    /// Reads who is in the group and writes what `difference` makes of it.
+    async fn compare_members(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        dn: &str,
+        difference: impl Fn(&Values) -> Delta,
+    ) -> Result<bool, DeliveryError> {
+        let attribute = groups.member_attribute();
+        let (fillers, current) = self.members_of(groups, dn).await?;
+        let delta = difference(&current);
+        if !delta.left.is_empty() && !work.permit.remove_members {
+            return Err(hold_members(delta.left.len(), dn));
+        }
+        let empty = current.len() + delta.joined.len() == delta.left.len();
+        let fill = empty && fillers.is_empty() && groups.needs_a_member();
+        let unfill = if empty { Values::new() } else { fillers };
+        self.write_steps(dn, steps(attribute, delta, unfill, fill.then(|| self.placeholder())))
+            .await
+    }
+
+    /// Writes the delta without reading the members: only whether the placeholder is among them is
+    /// asked, and that the last one leaves is told by the server.
+    async fn try_members(&self, groups: &Groups, dn: &str, delta: Delta) -> Result<bool, Fault> {
+        if delta.joined.is_empty() && delta.left.is_empty() {
+            return Ok(false);
+        }
+        let attribute = groups.member_attribute();
+        let unfill = if delta.joined.is_empty() {
+            Values::new()
+        } else {
+            self.fillers_in(groups, dn).await?
+        };
+        let chunks = steps(attribute, delta, unfill, None);
+        for chunk in chunks {
+            match self.transport.modify(dn, chunk.clone()).await {
+                Err(fault)
+                    if fault.code() == Some(code::OBJECT_CLASS_VIOLATION)
+                        && groups.needs_a_member() =>
+                {
+                    let fill = Modification::Add(attribute.to_owned(), vec![self.placeholder()]);
+                    let chunk = std::iter::once(fill).chain(chunk).collect();
+                    self.transport.modify(dn, chunk).await?;
+                }
+                done => done?,
+            }
+        }
+        Ok(true)
+    }
+
+    async fn write_steps(
+        &self,
+        dn: &str,
+        steps: Vec<Vec<Modification>>,
+    ) -> Result<bool, DeliveryError> {
+        let changed = !steps.is_empty();
+        for step in steps {
+            self.transport.modify(dn, step).await.map_err(|fault| failed(fault, dn))?;
+        }
+        Ok(changed)
+    }
+
+    /// Which of the members that are none the group holds, without reading the others.
+    async fn fillers_in(&self, groups: &Groups, dn: &str) -> Result<Values, Fault> {
+        let attribute = groups.member_attribute();
+        let mut held = Values::new();
+        for filler in self.fillers(groups) {
+            let query = Query {
+                base: dn,
+                scope: Scope::Base,
+                filter: Filter::equals(attribute, &filler),
+                attributes: &["objectClass".to_owned()],
+            };
+            if !self.transport.find(&query, 1).await?.is_empty() {
+                held.push(filler);
+            }
+        }
+        Ok(held)
+    }
+
+    fn placeholder(&self) -> Vec<u8> {
+        self.placeholder.to_string().into_bytes()
+    }
+
+    /// Members that stand for nobody: our own placeholder, and what the server's referential
+    /// integrity puts where the last one vanished.
+    fn fillers(&self, groups: &Groups) -> Values {
+        let mut fillers = Values::new();
+        if groups.needs_a_member() {
+            fillers.push(self.placeholder());
+        }
+        if let Some(nothing) = &groups.refint_nothing
+            && *nothing != self.placeholder
+        {
+            fillers.push(nothing.to_string().into_bytes());
+        }
+        fillers
+    }
+
+    pub(crate) fn is_filler(&self, groups: &Groups, value: &[u8]) -> bool {
+        self.fillers(groups).iter().any(|filler| dn::same_name(filler, value))
+    }
+}
+
+fn hold_members(count: usize, dn: &str) -> DeliveryError {
+    let noun = if count == 1 { "member" } else { "members" };
+    DeliveryError::hold(HoldKind::MemberRemoval, format!("remove {count} {noun} from `{dn}`"))
+}
+
+fn failed(fault: Fault, dn: &str) -> DeliveryError {
+    fault.into_error(Kind::Write, &format!("changing the members of `{dn}`"))
+}
+
+fn addresses(members: &[Member]) -> Values {
+    let mut seen = std::collections::BTreeSet::new();
+    let unique =
+        members.iter().filter(|member| seen.insert(dn::name_key(member.address.as_bytes())));
+    unique.map(|member| member.address.clone().into_bytes()).collect()
+}
+
+/// The values of `of` that are not in `from`.
+fn missing(of: &[Vec<u8>], from: &[Vec<u8>]) -> Values {
+    let held = keys(from);
+    of.iter().filter(|value| !held.contains(&dn::name_key(value))).cloned().collect()
+}
+
+/// The values of `of` that are in `from`.
+fn present(of: &[Vec<u8>], from: &[Vec<u8>]) -> Values {
+    let held = keys(from);
+    of.iter().filter(|value| held.contains(&dn::name_key(value))).cloned().collect()
+}
+
+fn keys(values: &[Vec<u8>]) -> std::collections::BTreeSet<Vec<u8>> {
+    values.iter().map(|value| dn::name_key(value)).collect()
+}
+
+/// The modifies that carry a delta: those who join first, so that the group is never empty on the
+/// way; a placeholder goes with the first who join and comes with the last who leave.
+fn steps(
+    attribute: &str,
+    delta: Delta,
+    unfill: Values,
+    fill: Option<Vec<u8>>,
+) -> Vec<Vec<Modification>> {
+    let add = |values: &[Vec<u8>]| Modification::Add(attribute.to_owned(), values.to_vec());
+    let delete = |values: &[Vec<u8>]| Modification::Delete(attribute.to_owned(), values.to_vec());
+    let mut steps: Vec<Vec<Modification>> =
+        delta.joined.chunks(CHUNK).map(|chunk| vec![add(chunk)]).collect();
+    if !unfill.is_empty() {
+        match steps.first_mut() {
+            Some(first) => first.push(delete(&unfill)),
+            None => steps.push(vec![delete(&unfill)]),
+        }
+    }
+    // A small delta is one modify.
+    let small = delta.joined.len() + delta.left.len() <= CHUNK;
+    for chunk in delta.left.chunks(CHUNK) {
+        match steps.last_mut() {
+            Some(last) if small => last.push(delete(chunk)),
+            _ => steps.push(vec![delete(chunk)]),
+        }
+    }
+    if let Some(filler) = fill {
+        match steps.last_mut() {
+            Some(last) => last.insert(0, add(&[filler])),
+            None => steps.push(vec![add(&[filler])]),
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests;

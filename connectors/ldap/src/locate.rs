@@ -1,0 +1,147 @@
+//! Finding the entry that stands for a resource, and telling on what ground it is ours.
+
+use scim_relay_sdk::connector::{DeliveryError, HoldKind, Link, Work};
+
+use crate::config::{Mapping, is_identity};
+use crate::connector::Ldap;
+use crate::diff;
+use crate::dn::Dn;
+use crate::filter::Filter;
+use crate::project::Goal;
+use crate::transport::{Entry, values};
+
+/// So many candidates are named when there are too many.
+const CANDIDATES: usize = 10;
+
+/// An entry, and why it is this resource's.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) entry: Entry,
+    pub(crate) dn: Dn,
+    pub(crate) claim: Claim,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The relay made it or took it on.
+    Linked,
+    /// It holds the very id that the provider or the relay gave the resource.
+    Certain,
+    /// It was there before, and only looks like it: how, for the person who is asked.
+    TakeOver(String),
+}
+
+/// Where a kind's entries are, and by what an unlinked one is found.
+pub(crate) struct Site<'a> {
+    pub(crate) places: Vec<&'a Dn>,
+    pub(crate) correlate: &'a [String],
+    pub(crate) mapping: Option<&'a Mapping>,
+}
+
+impl Found {
+    pub(crate) fn new(entry: Entry, claim: Claim) -> Result<Self, DeliveryError> {
+        let dn = Dn::parse(&entry.dn).map_err(|error| {
+            DeliveryError::refused(format!(
+                "the server names an entry in a way that cannot be read: {error}"
+            ))
+        })?;
+        Ok(Self { entry, dn, claim })
+    }
+
+    /// Answers [`DeliveryError::Hold`] if the entry is not known to be ours and may not be taken
+    /// over.
+    pub(crate) fn demand_ours(&self, work: &Work) -> Result<(), DeliveryError> {
+        match &self.claim {
+            Claim::TakeOver(how) if !work.permit.take_over => Err(DeliveryError::hold(
+                HoldKind::TakeOver,
+                format!("take over `{}`, which was there before the relay ({how})", self.entry.dn),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Ldap {
+    /// The linked entry, wherever it went: looked for where it was, then by what no rename
+    /// changes.
+    pub(crate) async fn linked(
+        &self,
+        link: &Link,
+        anchor: &str,
+        places: &[&Dn],
+        attributes: &[String],
+    ) -> Result<Option<Found>, DeliveryError> {
+        let is_it = |entry: &Entry| entry.text(anchor) == Some(link.target_id.as_str());
+        if let Some(entry) = self.read(&link.address, attributes).await?.filter(is_it) {
+            return Found::new(entry, Claim::Linked).map(Some);
+        }
+        for place in places {
+            let filter = Filter::equals(anchor, &link.target_id);
+            if let Some(entry) = self.search(place, filter, attributes, 1).await?.pop() {
+                return Found::new(entry, Claim::Linked).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The one entry that holds what the resource should hold in an attribute to correlate by.
+    pub(crate) async fn correlated(
+        &self,
+        goal: &Goal,
+        site: &Site<'_>,
+        attributes: &[String],
+    ) -> Result<Option<Found>, DeliveryError> {
+        for attribute in site.correlate {
+            let wanted = values(&goal.attributes, attribute);
+            if wanted.is_empty() {
+                continue;
+            }
+            let mut found = Vec::new();
+            for place in &site.places {
+                let filter = Filter::any_of(attribute, wanted);
+                found.extend(self.search(place, filter, attributes, CANDIDATES + 1).await?);
+            }
+            match found.len() {
+                0 => {}
+                1 => {
+                    let entry = found.remove(0);
+                    let claim = self.claim(&entry, attribute, wanted, site);
+                    return Found::new(entry, claim).map(Some);
+                }
+                _ => return Err(ambiguous(attribute, &found)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn claim(&self, entry: &Entry, attribute: &str, wanted: &[Vec<u8>], site: &Site<'_>) -> Claim {
+        let identity =
+            site.mapping.and_then(|mapping| mapping.get(attribute)).and_then(is_identity);
+        // A provider's id is one person's within its organization only, and the server may have
+        // matched another case of it.
+        let unique = identity == Some("id") || (identity.is_some() && !self.several_organizations);
+        let equal = entry.values(attribute).iter().any(|held| wanted.contains(held));
+        if unique && equal {
+            Claim::Certain
+        } else {
+            Claim::TakeOver(format!("found by its {attribute}"))
+        }
+    }
+}
+
+fn ambiguous(attribute: &str, found: &[Entry]) -> DeliveryError {
+    let mut names: Vec<String> =
+        found.iter().take(CANDIDATES).map(|entry| format!("`{}`", entry.dn)).collect();
+    if found.len() > CANDIDATES {
+        names.push("more".to_owned());
+    }
+    DeliveryError::refused(format!(
+        "several entries have the same {attribute}: {}; leave it to one of them, then retry",
+        names.join(", ")
+    ))
+}
+
+/// Whether an entry that was found after an attempt was cut off is what that attempt made.
+pub(crate) fn is_own_trace(work: &Work, found: &Found, goal: &Goal) -> bool {
+    work.in_doubt && found.dn == goal.dn && diff::difference(&found.entry, goal).is_empty()
+}

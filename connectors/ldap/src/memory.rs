@@ -1,0 +1,316 @@
+//! A directory that is a file: every change is appended to it as an LDIF record, and a directory
+//! that is opened again starts from what the file says. For demonstrations, dry runs against a
+//! new mapping, and handing changes to somebody else.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::diff;
+use crate::dn::{self, Dn};
+use crate::error::{Fault, code};
+use crate::ldif::{self, Annotated, Record};
+use crate::transport::{Attributes, Entry, Modification, Query, Scope, Sink, Transport};
+
+/// What a comment above a record says of the entry's id: a server would make one itself, and
+/// would take none from us.
+const ANCHOR: &str = "entryUUID";
+
+pub(crate) struct Memory {
+    place: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    tree: Tree,
+}
+
+/// The entries, by the key of their name.
+#[derive(Debug, Default)]
+struct Tree(BTreeMap<String, Entry>);
+
+impl Memory {
+    /// Opens or makes the file and goes through its records. A record that a crash left
+    /// unfinished is taken off.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let (records, complete) = ldif::read(&text).map_err(invalid)?;
+        let mut tree = Tree::default();
+        for Annotated { comments, record } in records {
+            let id = comments.iter().find_map(|comment| comment.strip_prefix("entryUUID: "));
+            tree.apply(&record, id.map_or_else(new_id, str::to_owned))
+                .map_err(|fault| invalid(format!("{}: {fault}", record.to_text().trim_end())))?;
+        }
+        if complete < text.len() {
+            file.set_len(complete as u64)?;
+            file.seek(SeekFrom::End(0))?;
+        }
+        if complete == 0 {
+            file.write_all(b"version: 1\n\n")?;
+        }
+        let state = Mutex::new(State { file, tree });
+        Ok(Self { place: format!("the file {}", path.display()), state })
+    }
+
+    /// Does the change and appends it, or neither.
+    fn write(&self, record: &Record) -> Result<(), Fault> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { file, tree } = &mut *state;
+        let id = new_id();
+        let note = match record {
+            Record::Add { .. } => format!("# {ANCHOR}: {id}\n"),
+            _ => String::new(),
+        };
+        let undo = tree.apply(record, id)?;
+        append(file, &(note + &record.to_text())).map_err(|source| {
+            tree.undo(undo);
+            Fault::Unreachable {
+                what: format!("{} cannot be written", self.place),
+                source: source.into(),
+            }
+        })
+    }
+
+    fn search(&self, query: &Query<'_>) -> Result<Vec<Entry>, Fault> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.tree.search(query)
+    }
+}
+
+/// Appends the text whole, or leaves the file as it was.
+fn append(file: &mut File, text: &str) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.write_all(text.as_bytes()).inspect_err(|_| {
+        // On a full disk this takes no room; should it fail too, opening takes the rest off.
+        let _ = file.set_len(length);
+    })
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn name(text: &str) -> Result<Dn, Fault> {
+    Dn::parse(text).map_err(|error| Fault::refusal(34, error.to_string()))
+}
+
+fn missing(dn: &str) -> Fault {
+    Fault::refusal(code::NO_SUCH_OBJECT, format!("there is no {dn}"))
+}
+
+/// What puts the tree back to where it was: keys and what they held.
+type Undo = Vec<(String, Option<Entry>)>;
+
+impl Tree {
+    fn apply(&mut self, record: &Record, id: String) -> Result<Undo, Fault> {
+        match record {
+            Record::Add { dn, attributes } => {
+                let key = name(dn)?.key();
+                if self.0.contains_key(&key) {
+                    return Err(Fault::refusal(code::ENTRY_ALREADY_EXISTS, ""));
+                }
+                let mut entry = Entry::new(dn.clone(), attributes.clone());
+                entry.attributes.push((ANCHOR.to_owned(), vec![id.into_bytes()]));
+                self.0.insert(key.clone(), entry);
+                Ok(vec![(key, None)])
+            }
+            Record::Modify { dn, changes } => {
+                let key = name(dn)?.key();
+                let before = self.0.get(&key).ok_or_else(|| missing(dn))?.clone();
+                let mut after = before.clone();
+                changes.iter().try_for_each(|change| modify(&mut after.attributes, change))?;
+                demand_member(&after)?;
+                self.0.insert(key.clone(), after);
+                Ok(vec![(key, Some(before))])
+            }
+            Record::Rename { dn, rdn, parent } => self.rename(dn, rdn, parent.as_deref()),
+            Record::Delete { dn } => {
+                let key = name(dn)?.key();
+                let before = self.0.remove(&key).ok_or_else(|| missing(dn))?;
+                Ok(vec![(key, Some(before))])
+            }
+        }
+    }
+
+    fn rename(&mut self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<Undo, Fault> {
+        let old = name(dn)?;
+        let step = name(rdn)?;
+        let step = step.rdn().ok_or_else(|| Fault::refusal(34, "the new name is empty"))?;
+        let parent = parent.map_or_else(|| Ok(old.parent()), name)?;
+        let new = parent.child(step);
+        let (from, to) = (old.key(), new.key());
+        if from != to && self.0.contains_key(&to) {
+            return Err(Fault::refusal(code::ENTRY_ALREADY_EXISTS, ""));
+        }
+        let before = self.0.remove(&from).ok_or_else(|| missing(dn))?;
+        let mut after = before.clone();
+        after.dn = new.to_string();
+        for (attribute, value) in old.rdn().into_iter().flat_map(dn::Rdn::values) {
+            if let Some((_, values)) = slot(&mut after.attributes, attribute) {
+                values.retain(|held| dn::folded(held) != dn::folded(value));
+            }
+        }
+        for (attribute, value) in step.values() {
+            match slot(&mut after.attributes, attribute) {
+                Some((_, values))
+                    if values.iter().any(|held| dn::folded(held) == dn::folded(value)) => {}
+                Some((_, values)) => values.push(value.to_vec()),
+                None => after.attributes.push((attribute.to_owned(), vec![value.to_vec()])),
+            }
+        }
+        after.attributes.retain(|(_, values)| !values.is_empty());
+        self.0.insert(to.clone(), after);
+        // In this order, since the two keys may be one.
+        Ok(vec![(to, None), (from, Some(before))])
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        for (key, before) in undo {
+            match before {
+                Some(entry) => self.0.insert(key, entry),
+                None => self.0.remove(&key),
+            };
+        }
+    }
+
+    fn search(&self, query: &Query<'_>) -> Result<Vec<Entry>, Fault> {
+        if query.base.is_empty() && query.scope == Scope::Base {
+            return Ok(vec![root()]);
+        }
+        let base = name(query.base)?;
+        let key = base.key();
+        if query.scope == Scope::Base && !self.0.contains_key(&key) {
+            return Err(missing(query.base));
+        }
+        let within = |held: &str, entry: &Entry| match query.scope {
+            Scope::Base => held == key,
+            Scope::Subtree => Dn::parse(&entry.dn).is_ok_and(|dn| dn.is_within(&base)),
+        };
+        Ok(self
+            .0
+            .iter()
+            .filter(|(held, entry)| within(held, entry) && query.filter.matches(entry))
+            .map(|(_, entry)| selected(entry, query.attributes))
+            .collect())
+    }
+}
+
+/// What a file says of itself where a server has its root DSE.
+fn root() -> Entry {
+    let text = |name: &str, value: &str| (name.to_owned(), vec![value.as_bytes().to_vec()]);
+    Entry::new(
+        "",
+        vec![
+            text("objectClass", "top"),
+            text("vendorName", "LDIF"),
+            text("supportedControl", "1.3.6.1.4.1.42.2.27.8.5.1"),
+        ],
+    )
+}
+
+fn selected(entry: &Entry, attributes: &[String]) -> Entry {
+    let wanted =
+        |name: &str| attributes.iter().any(|attribute| dn::same_attribute(attribute, name));
+    let attributes = entry.attributes.iter().filter(|(name, _)| wanted(name)).cloned().collect();
+    Entry::new(entry.dn.clone(), attributes)
+}
+
+fn slot<'a>(attributes: &'a mut Attributes, name: &str) -> Option<&'a mut (String, Vec<Vec<u8>>)> {
+    attributes.iter_mut().find(|(held, _)| dn::same_attribute(held, name))
+}
+
+fn modify(attributes: &mut Attributes, change: &Modification) -> Result<(), Fault> {
+    match change {
+        Modification::Add(name, added) => {
+            if slot(attributes, name).is_none() {
+                attributes.push((name.clone(), Vec::new()));
+            }
+            let (_, values) = slot(attributes, name).expect("it was just put there");
+            for value in added {
+                if values.iter().any(|held| diff::same_value(name, held, value)) {
+                    return Err(Fault::refusal(code::ATTRIBUTE_OR_VALUE_EXISTS, name.clone()));
+                }
+                values.push(value.clone());
+            }
+        }
+        Modification::Delete(name, removed) => {
+            let absent = || Fault::refusal(code::NO_SUCH_ATTRIBUTE, name.clone());
+            let (_, values) = slot(attributes, name).ok_or_else(absent)?;
+            if removed.is_empty() {
+                values.clear();
+            }
+            for value in removed {
+                let at = values.iter().position(|held| diff::same_value(name, held, value));
+                values.remove(at.ok_or_else(absent)?);
+            }
+        }
+    }
+    attributes.retain(|(_, values)| !values.is_empty());
+    Ok(())
+}
+
+/// The one rule of the schema that the connector's own logic turns on (RFC 4519 sections 3.5 and
+/// 3.6).
+fn demand_member(entry: &Entry) -> Result<(), Fault> {
+    for (class, attribute) in [("groupOfNames", "member"), ("groupOfUniqueNames", "uniqueMember")] {
+        if entry.has("objectClass", class) && entry.values(attribute).is_empty() {
+            return Err(Fault::refusal(
+                code::OBJECT_CLASS_VIOLATION,
+                format!("object class '{class}' requires attribute '{attribute}'"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Transport for Memory {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn identity(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn has_containers(&self) -> bool {
+        false
+    }
+
+    async fn find(&self, query: &Query<'_>, limit: usize) -> Result<Vec<Entry>, Fault> {
+        let mut entries = self.search(query)?;
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    async fn list(&self, query: &Query<'_>, sink: &mut Sink<'_>) -> Result<(), Fault> {
+        self.search(query)?.into_iter().for_each(sink);
+        Ok(())
+    }
+
+    async fn add(&self, dn: &str, attributes: Attributes) -> Result<(), Fault> {
+        self.write(&Record::Add { dn: dn.to_owned(), attributes })
+    }
+
+    async fn modify(&self, dn: &str, changes: Vec<Modification>) -> Result<(), Fault> {
+        self.write(&Record::Modify { dn: dn.to_owned(), changes })
+    }
+
+    async fn rename(&self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<(), Fault> {
+        let parent = parent.map(str::to_owned);
+        self.write(&Record::Rename { dn: dn.to_owned(), rdn: rdn.to_owned(), parent })
+    }
+
+    async fn delete(&self, dn: &str) -> Result<(), Fault> {
+        self.write(&Record::Delete { dn: dn.to_owned() })
+    }
+}
