@@ -10,7 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// One entry of `allow_networks`: `10.20.0.0/16`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,22 @@ impl fmt::Display for Network {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
+        // A visitor rather than a `String`, so that a mistake in a list points at its line.
+        deserializer.deserialize_str(NetworkVisitor)
+    }
+}
+
+struct NetworkVisitor;
+
+impl Visitor<'_> for NetworkVisitor {
+    type Value = Network;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a network such as \"10.20.0.0/16\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Network, E> {
+        Network::parse(text).ok_or_else(|| {
             de::Error::custom(format!(
                 "`{text}` is not a network; write it like \"10.20.0.0/16\" or \"10.20.0.5\""
             ))

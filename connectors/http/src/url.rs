@@ -22,15 +22,16 @@ impl Url {
         if text.contains('#') {
             return wrong("has a `#`, which is never sent; leave it out");
         }
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
+            return wrong("is not an `https://` URL");
+        }
         let Ok(uri) = text.parse::<Uri>() else {
             return wrong(
                 "is not a URL; write it like \"https://host/path\" (a name with other letters \
                  than a-z in its `xn--` form)",
             );
         };
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return wrong("is not an `https://` URL");
-        }
         let Some(authority) = uri.authority() else { return wrong("names no host") };
         if authority.as_str().contains('@') {
             return wrong("has a user name in it; put credentials into `headers`");
@@ -138,8 +139,9 @@ mod tests {
     #[test]
     fn only_a_plain_web_address_is_a_url() {
         refused("gopher://hr.example/", "not an `https://` URL");
-        refused("file:///etc/passwd", "is not a URL");
+        refused("file:///etc/passwd", "not an `https://` URL");
         refused("hr.example", "not an `https://` URL");
+        refused("hr.example/hooks", "not an `https://` URL");
         refused("/hooks", "not an `https://` URL");
         refused("https://hr.example/#top", "has a `#`");
         refused("https://", "is not a URL");

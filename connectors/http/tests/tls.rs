@@ -1,5 +1,7 @@
 //! TLS: whom the client believes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -8,12 +10,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, Stream};
 use scim_relay_http::{Client, Guard, Options, Reached, Response, SendError, Url};
 use scim_relay_sdk::connector::{Decision, DeliveryError};
+use tokio_rustls::TlsAcceptor;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,33 +34,39 @@ struct Server {
 impl Server {
     /// Serves one connection and answers one request with "ok".
     fn start(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
+        let (config, ca) = identity(name);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             serve(stream, ServerConnection::new(Arc::new(config)).unwrap());
         });
-        Self { port, ca: issuer.pem() }
+        Self { port, ca }
     }
 
     fn url(&self) -> String {
         format!("https://localhost:{}/", self.port)
     }
+}
+
+/// A certificate for `name`, and the PEM of a CA of its own.
+fn identity(name: &str) -> (ServerConfig, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    (config, issuer.pem())
 }
 
 /// Errors are the client's decision to leave.
@@ -160,4 +174,34 @@ fn a_ca_file_without_a_certificate_is_refused() {
     assert_eq!(make("hello"), "it holds no certificate in PEM form");
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(make(broken).starts_with("one of its certificates is unusable"));
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_with_those_who_can() {
+    let (mut config, ca) = identity("localhost");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let serve = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let tls = TlsAcceptor::from(Arc::new(config)).accept(tcp).await.unwrap();
+        let answer = |request: Request<Incoming>| async move {
+            let version = format!("{:?}", request.version());
+            Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from(version))))
+        };
+        http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(tls), service_fn(answer))
+            .await
+            .ok();
+        // The answer is what ends the test.
+        std::future::pending::<()>().await;
+    };
+    let client = client(Some(&ca), PATIENCE);
+
+    let response = tokio::select! {
+        response = get(&client, &url) => response.unwrap(),
+        () = serve => unreachable!("it serves for ever"),
+    };
+
+    assert_eq!(response.body, "HTTP/2.0");
 }
