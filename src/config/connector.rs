@@ -132,19 +132,30 @@ impl ConnectorConfig {
         })
     }
 
+    /// Whether this process can read every secret: a systemd credential is out of reach of a
+    /// command that is not the service.
+    pub fn secrets_are_in_reach(&self, credentials: Option<&Path>) -> bool {
+        let secrets = SystemSecrets::new(self.folder(), credentials.map(Path::to_owned));
+        let named = self.settings.secrets();
+        !named.iter().any(|(_, secret)| secrets.is_out_of_reach(secret.reference()))
+    }
+
     /// Where the relative paths in its file start.
     pub fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
     }
 }
 
+/// The sections of known kinds, in the order in which they stand in the file.
 fn take_sections<'t>(
     tree: &mut Spanned<DeValue<'t>>,
     kinds: &[Kind],
 ) -> Vec<(Kind, Spanned<DeValue<'t>>)> {
     let DeValue::Table(table) = tree.get_mut() else { return Vec::new() };
     let take = |kind: &Kind| Some((*kind, table.remove(kind.section())?));
-    kinds.iter().filter_map(take).collect()
+    let mut sections: Vec<_> = kinds.iter().filter_map(take).collect();
+    sections.sort_by_key(|(_, section)| section.span().start);
+    sections
 }
 
 fn check_number_of_sections(

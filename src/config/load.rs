@@ -130,7 +130,7 @@ fn find_connectors(main: &Path, pattern: &str, sheet: &mut Sheet) -> Vec<PathBuf
     let mut files = Vec::new();
     for file in found {
         match file {
-            Ok(file) if file.is_dir() => {}
+            Ok(file) if file.is_dir() || file == main => {}
             Ok(file) => files.push(file),
             Err(error) => {
                 let message =

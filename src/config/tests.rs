@@ -437,8 +437,10 @@ fn a_systemd_credential_is_read_from_the_folder_that_systemd_names() {
     let missing = load(&main, KINDS, Some(credentials.path())).unwrap_err();
     assert!(missing[0].message.contains("LoadCredential=ldap"), "{missing:?}");
     fs::write(credentials.path().join("ldap"), "geheim").unwrap();
-    let (_, warnings) = load(&main, KINDS, Some(credentials.path())).unwrap();
+    let (config, warnings) = load(&main, KINDS, Some(credentials.path())).unwrap();
     assert_eq!(warnings, []);
+    assert!(config.connectors[0].secrets_are_in_reach(Some(credentials.path())));
+    assert!(!config.connectors[0].secrets_are_in_reach(None));
 }
 
 #[test]
@@ -451,6 +453,14 @@ fn files_that_cannot_be_read_are_told_by_name() {
     insta::assert_snapshot!(
         render(&all, false).replace(&folder.path().display().to_string(), "DIR")
     );
+}
+
+#[test]
+fn the_main_file_is_no_connector_though_the_pattern_fits_it() {
+    let folder = Folder::of(&format!("connectors = \"*.toml\"\n{MAIN}"), &[]);
+    fs::write(folder.path().join("hr.toml"), BOOK).unwrap();
+    let (config, _) = folder.load().unwrap();
+    assert_eq!(config.connectors.len(), 1);
 }
 
 #[test]
@@ -518,7 +528,7 @@ fn uncomment(example: &str, also_examples: bool) -> String {
 #[track_caller]
 fn parsed<T>(text: &str, also: &[&str]) -> T
 where
-    T: serde::de::DeserializeOwned,
+    T: de::DeserializeOwned,
 {
     let parsed = Source::parse(Path::new("example"), text);
     assert!(parsed.mistakes.is_empty(), "{:?}\n{text}", parsed.mistakes);
@@ -550,7 +560,7 @@ fn the_example_files_examples_are_right() {
 }
 
 /// The keys that a struct of the file has, from serde itself.
-fn keys_of<T: serde::de::DeserializeOwned>() -> Vec<String> {
+fn keys_of<T: de::DeserializeOwned>() -> Vec<String> {
     let nothing = "no_such_key = 1";
     let parsed = Source::parse(Path::new("x"), nothing);
     let around = Around { prefix: "", also: &[], top: &[] };
