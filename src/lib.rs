@@ -5,6 +5,10 @@
 pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod http;
 pub mod ids;
 pub mod metrics;
+pub mod delivery;
+pub mod reconcile;
 pub mod store;
+pub mod token;

@@ -105,9 +105,9 @@ pub trait Store: Send + Sync {
     // === What must happen once ===
 
     /// Writes down that this is about to be sent.
-    async fn once_begin(&self, connector: &str, key: &str, now: Timestamp) -> Result<Once>;
+    async fn once_begin(&self, once: &OnceKey, now: Timestamp) -> Result<Once>;
     /// Writes down that it was sent (`true`), or certainly was not.
-    async fn once_end(&self, connector: &str, key: &str, sent: bool) -> Result<()>;
+    async fn once_end(&self, once: &OnceKey, sent: bool) -> Result<()>;
 
     // === Reconciliation ===
 
@@ -120,6 +120,17 @@ pub trait Store: Send + Sync {
         after: RowId,
         limit: usize,
     ) -> Result<Vec<Holding>>;
+    /// Makes a tombstone for an entry that belongs to nobody, so that it is deprovisioned like any
+    /// other. `false` when the connector serves several organizations (whose would it be?) or the
+    /// entry has an owner.
+    async fn take_orphan(
+        &self,
+        connector: ConnectorId,
+        kind: ResourceKind,
+        target_id: String,
+        address: String,
+        now: Timestamp,
+    ) -> Result<bool>;
     async fn record_run(&self, run: NewRun) -> Result<RunId>;
     async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
     async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;

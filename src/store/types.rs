@@ -349,6 +349,8 @@ pub enum Outcome {
     Held { kind: HoldKind, summary: String },
     /// Until that one has settled.
     Waiting { on: ResourceKey },
+    /// The target's concern it is not, or not any more: in line as it is.
+    Nothing,
     /// Not tried: given back as it was.
     Released,
 }
@@ -493,7 +495,15 @@ pub struct AuditRow {
     pub detail: Option<String>,
 }
 
-/// A letter that must go out at most once.
+/// What must happen at most once: a connector's own key, within an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceKey {
+    pub connector: Arc<str>,
+    pub organization: Arc<str>,
+    pub key: String,
+}
+
+/// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Once {
     /// Written down now: go on.

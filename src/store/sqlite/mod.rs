@@ -36,7 +36,7 @@ use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OrgId, Origin,
+    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
     Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
     StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
 };
@@ -220,6 +220,10 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, connector: ConnectorId, limit: usize, now: Timestamp) -> Result<Vec<Claim>> {
+        // Every commit rings, so most looks find nothing: they must not cost a commit themselves.
+        if !self.readers.look_up(|c| queue::is_due(c, connector, now)).await? {
+            return Ok(Vec::new());
+        }
         let turns = Arc::clone(&self.turns);
         self.background(move |c| {
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,13 +276,13 @@ impl Store for SqliteStore {
         self.readers.look_up(|c| queue::oldest(c, connector)).await
     }
 
-    async fn once_begin(&self, connector: &str, key: &str, now: Timestamp) -> Result<Once> {
-        let key = once::digest(&self.ledger_key, connector, key);
+    async fn once_begin(&self, once: &OnceKey, now: Timestamp) -> Result<Once> {
+        let key = once::digest(&self.ledger_key, once);
         self.background(move |c| once::begin(c, &key, now).map(Done::quiet)).await
     }
 
-    async fn once_end(&self, connector: &str, key: &str, sent: bool) -> Result<()> {
-        let key = once::digest(&self.ledger_key, connector, key);
+    async fn once_end(&self, once: &OnceKey, sent: bool) -> Result<()> {
+        let key = once::digest(&self.ledger_key, once);
         self.background(move |c| once::end(c, &key, sent).map(Done::quiet)).await
     }
 
@@ -291,6 +295,20 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Holding>> {
         let keys = self.keys();
         self.readers.read(move |c| reconcile::holdings(c, connector, kind, after, limit, &keys)).await
+    }
+
+    async fn take_orphan(
+        &self,
+        connector: ConnectorId,
+        kind: ResourceKind,
+        target_id: String,
+        address: String,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.background(move |c| {
+            reconcile::take_orphan(c, connector, kind, &target_id, &address, now).map(Done::ringing)
+        })
+        .await
     }
 
     async fn record_run(&self, run: NewRun) -> Result<RunId> {

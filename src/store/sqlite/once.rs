@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::{millis, sql};
 use crate::ids;
-use crate::store::{Once, Result, StoreError};
+use crate::store::{Once, OnceKey, Result, StoreError};
 
 /// The ledger's key, made when the database is.
 pub(super) fn key(c: &Connection) -> Result<[u8; 32]> {
@@ -20,12 +20,13 @@ pub(super) fn key(c: &Connection) -> Result<[u8; 32]> {
     c.query_row("SELECT value FROM setting WHERE name = 'ledger_key'", [], |row| row.get(0)).map_err(sql)
 }
 
-pub(super) fn digest(key: &[u8; 32], connector: &str, what: &str) -> [u8; 32] {
+pub(super) fn digest(key: &[u8; 32], once: &OnceKey) -> [u8; 32] {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
-    mac.update(connector.as_bytes());
-    mac.update(&[0]);
-    mac.update(what.as_bytes());
+    for part in [once.connector.as_bytes(), once.organization.as_bytes(), once.key.as_bytes()] {
+        mac.update(part);
+        mac.update(&[0]);
+    }
     mac.finalize().into_bytes().into()
 }
 

@@ -174,6 +174,17 @@ pub(super) fn last_seq(c: &Connection, row: i64) -> Result<i64> {
         .map_err(sql)
 }
 
+/// Whether anything is due.
+pub(super) fn is_due(c: &Connection, connector: ConnectorId, now: Timestamp) -> Result<bool> {
+    c.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM subscription s JOIN queue q
+                            ON q.connector = s.connector AND q.organization = s.organization
+                        WHERE s.connector = ?1 AND q.state <= 2 AND q.leased IS NULL AND q.due <= ?2)",
+    )
+    .and_then(|mut s| s.query_row([connector.0, millis(now)], |row| row.get(0)))
+    .map_err(sql)
+}
+
 /// Takes rows that are due, organizations in turn, so that a big one does not starve a small one.
 pub(super) fn claim(
     c: &Connection,

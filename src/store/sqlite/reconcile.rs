@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use scim_relay_sdk::scim::{ResourceKey, ResourceKind};
+use scim_relay_sdk::scim::{ResourceKey, ResourceKind, Schemas};
+use serde_json::json;
 
-use super::{cases, kind_number, members, millis, rows, sql, time};
+use super::{cases, kind_number, members, millis, queue, rows, sql, time};
+use crate::ids;
 use crate::store::{
-    ConnectorId, DriftRow, Holding, NewRun, OrgId, Result, RowId, RunId, RunRow, Stored,
+    ConnectorId, DriftRow, Holding, NewRun, OrgId, Reason, Result, RowId, RunId, RunRow, Stored,
 };
 
 pub(super) fn holdings(
@@ -74,6 +77,52 @@ pub(super) fn holdings(
             })
         })
         .collect()
+}
+
+pub(super) fn take_orphan(
+    c: &Connection,
+    connector: ConnectorId,
+    kind: ResourceKind,
+    target_id: &str,
+    address: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let served: Vec<i64> = c
+        .prepare_cached("SELECT organization FROM subscription WHERE connector = ?1")
+        .and_then(|mut s| s.query_map([connector.0], |row| row.get(0))?.collect())
+        .map_err(sql)?;
+    let owned: bool = c
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE connector = ?1 AND target_id = ?2)")
+        .and_then(|mut s| s.query_row(params![connector.0, target_id], |row| row.get(0)))
+        .map_err(sql)?;
+    let [organization] = served[..] else { return Ok(false) };
+    if owned {
+        return Ok(false);
+    }
+    let id = ids::resource_id(now);
+    let ty = Schemas::builtin();
+    let body = json!({
+        "schemas": [ty.of(kind).core.id],
+        "id": id.to_string(),
+        "displayName": format!("orphan {address}"),
+    });
+    c.prepare_cached(
+        "INSERT INTO resource (organization, kind, public_id, version, body, created, modified, deleted)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?5)",
+    )
+    .and_then(|mut s| {
+        s.execute(params![organization, kind_number(kind), id.0.as_bytes(), body.to_string(), millis(now)])
+    })
+    .map_err(sql)?;
+    let row = c.last_insert_rowid();
+    c.prepare_cached(
+        "INSERT INTO link (connector, resource, target_id, address, seq, stage, since)
+         VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)",
+    )
+    .and_then(|mut s| s.execute(params![connector.0, row, target_id, address, millis(now)]))
+    .map_err(sql)?;
+    queue::mark(c, connector, &[RowId(row)], Reason::Drift, now)?;
+    Ok(true)
 }
 
 pub(super) fn record(c: &Connection, run: &NewRun) -> Result<RunId> {

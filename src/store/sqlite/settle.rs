@@ -52,10 +52,16 @@ pub(super) fn settle(c: &Connection, settlement: Settlement) -> Result<Done<()>>
                 row.hold(c, kind.word(), summary)?;
             }
         }
+        Outcome::Nothing => {
+            row.delivered(c, *covers, None, *now)?;
+            forget_member_marks(c, &settlement, *member_mark)?;
+            row.wake_waiting(c, *now)?;
+        }
         Outcome::Waiting { on } => row.wait(c, on, *now)?,
         Outcome::Released => row.release(c)?,
     }
-    Ok(Done::ringing(()))
+    // Whatever this frees is the same connector's, whose lane looks again when a slot comes free.
+    Ok(Done::quiet(()))
 }
 
 /// The queue row of a claim that is still ours.

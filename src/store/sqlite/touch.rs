@@ -120,7 +120,7 @@ pub(super) fn touch(
             Touch::Retry => c
                 .prepare_cached(
                     "UPDATE queue SET state = 0, due = ?3, attempts = 0, first_failed = NULL,
-                            waits_for = NULL
+                            waits_for = NULL, doubt = 0
                      WHERE connector = ?1 AND resource = ?2",
                 )
                 .and_then(|mut s| s.execute([connector, resource, millis(now)])),

@@ -14,9 +14,15 @@ pub trait Inventory: Send + Sync {
     /// is an error: what was seen until then says nothing about what is absent.
     async fn list(&self, kind: ResourceKind, listing: &mut Listing<'_>) -> Result<(), InventoryError>;
 
-    /// What [`list`](Self::list) would show for this resource, if the target were in line; `None`
-    /// if the target would hold nothing of it. `address` and `target_id` are what the link says.
+    /// What [`list`](Self::list) would show for this resource, if the target were in line;
+    /// `target_id` and `members` are left empty.
     fn expected(&self, resource: &Resource) -> Result<Entry, DeliveryError>;
+
+    /// An address in the form that two of them are compared in, e.g. a DN without its spaces and
+    /// case.
+    fn address_key(&self, address: &str) -> String {
+        address.to_owned()
+    }
 
     /// A link's address as [`Entry::members`] has it, where the target spells one in several ways.
     fn normalised(&self, address: &str) -> String {
@@ -39,7 +45,7 @@ pub struct Entry {
     pub values: Vec<(String, Vec<String>)>,
     /// Values to find an unlinked entry by: `(attribute, value)`, normalised.
     pub correlation: Vec<(String, String)>,
-    /// A group's members by address, normalised and sorted, placeholders left out.
+    /// A group's members by [`address_key`](Inventory::address_key), placeholders left out.
     pub members: Option<Vec<String>>,
     /// Entries that must never be touched (administrators, service accounts).
     pub protected: bool,

@@ -1,0 +1,206 @@
+//! Connectors: test, pause, resume, reconcile, resync.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scim_relay_sdk::scim::{Filter, ResourceKind};
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Operator, OperatorError, Result};
+use crate::metrics;
+use crate::reconcile::{self, DriftKind, Report, Target};
+use crate::config::Orphans;
+use crate::store::{ListRequest, Paused, Reason};
+
+/// A connector in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectorLine {
+    pub name: String,
+    pub kind: String,
+    pub file: String,
+    pub organizations: Vec<String>,
+    pub state: String,
+    pub waiting: u64,
+    pub parked: u64,
+    pub held: u64,
+}
+
+impl Operator {
+    pub async fn list_connectors(&self) -> Result<Vec<ConnectorLine>> {
+        let runtime = self.runtime.load_full();
+        let status = self.status().await?;
+        Ok(status
+            .connectors
+            .into_iter()
+            .map(|connector| {
+                let config =
+                    runtime.config.connectors.iter().find(|config| config.name == connector.name);
+                ConnectorLine {
+                    file: config.map(|config| config.file.display().to_string()).unwrap_or_default(),
+                    organizations: config
+                        .map(|config| config.organizations.iter().map(|o| o.key.to_string()).collect())
+                        .unwrap_or_default(),
+                    waiting: connector.backlog.open(),
+                    parked: connector.backlog.parked,
+                    held: connector.backlog.held,
+                    name: connector.name,
+                    kind: connector.kind,
+                    state: connector.state,
+                }
+            })
+            .collect())
+    }
+
+    /// Reaches the target with the configured credentials, and says who answered.
+    pub async fn test_connector(&self, name: &str) -> Result<String> {
+        self.connector(name)?;
+        let runtime = self.runtime.load_full();
+        let connector = runtime.engine.connector(name).ok_or_else(|| disabled(name))?;
+        let health =
+            connector.probe().await.map_err(|error| OperatorError::Target(error.chain()))?;
+        Ok(health.summary)
+    }
+
+    pub async fn pause_connector(&self, actor: &Actor, name: &str) -> Result<()> {
+        let id = self.connector(name)?;
+        let paused = Some(Paused { at: self.clock.now(), by: actor.0.clone() });
+        self.store.pause(id, paused.clone()).await?;
+        self.runtime.load().engine.set_paused(name, paused);
+        self.note(actor, "connector.pause", None, name, None).await
+    }
+
+    /// Lets it go on; a target in trouble is probed at once.
+    pub async fn resume_connector(&self, actor: &Actor, name: &str) -> Result<()> {
+        let id = self.connector(name)?;
+        self.store.pause(id, None).await?;
+        self.runtime.load().engine.set_paused(name, None);
+        self.note(actor, "connector.resume", None, name, None).await
+    }
+
+    /// Compares the target with what it should hold.
+    pub async fn reconcile(&self, actor: &Actor, name: &str, dry_run: bool) -> Result<Report> {
+        let id = self.connector(name)?;
+        let target = {
+            let runtime = self.runtime.load();
+            let config = runtime.config.connectors.iter().find(|config| config.name == name);
+            let (Some(config), Some(connector)) = (config, runtime.engine.connector(name)) else {
+                return Err(disabled(name));
+            };
+            if connector.inventory().is_none() {
+                return Err(OperatorError::Invalid(format!(
+                    "{name} is of a kind ({}) whose target cannot be listed, so there is nothing to compare",
+                    config.settings.kind()
+                )));
+            }
+            let organizations: HashMap<_, _> = config
+                .organizations
+                .iter()
+                .map(|info| (Arc::clone(&info.key), Arc::clone(info)))
+                .collect();
+            Target {
+                id,
+                name: name.into(),
+                connector,
+                scope: config.scope.clone(),
+                organizations,
+                repair: config.reconcile.repair,
+                deprovision_orphans: config.reconcile.orphans == Orphans::Deprovision,
+            }
+        };
+        let report = reconcile::run(self.store.as_ref(), &self.clock, &target, dry_run).await?;
+        self.count_drift(&report);
+        let detail = match &report.error {
+            Some(error) => format!("failed: {error}"),
+            None => format!("{} entries, {} differ", report.seen, report.drift.len()),
+        };
+        tracing::info!(connector = name, dry_run, detail, "reconciled");
+        self.note(actor, "connector.reconcile", None, name, Some(detail)).await?;
+        Ok(report)
+    }
+
+    fn count_drift(&self, report: &Report) {
+        if report.error.is_some() {
+            return;
+        }
+        for kind in DriftKind::ALL {
+            let label = metrics::OfKind {
+                connector: report.connector.clone(),
+                kind: kind.word().to_owned(),
+            };
+            let found = report.drift.iter().filter(|drift| drift.kind == kind).count();
+            self.metrics.reconcile_drift.get_or_create(&label).set(found as i64);
+        }
+        let label = metrics::Connector { connector: report.connector.clone() };
+        let ended = report.ended.as_millisecond() as f64 / 1_000.0;
+        self.metrics.reconcile_last_success.get_or_create(&label).set(ended);
+    }
+
+    /// Marks one resource dirty at a connector, or everyone (`subject` none).
+    pub async fn resync(
+        &self,
+        actor: &Actor,
+        name: &str,
+        organization: Option<&str>,
+        subject: Option<(ResourceKind, &str)>,
+    ) -> Result<u64> {
+        let id = self.connector(name)?;
+        let organizations = match organization {
+            Some(key) => vec![(key.to_owned(), self.organization(key)?)],
+            None => {
+                let runtime = self.runtime.load();
+                runtime.organizations.iter().map(|(key, id)| (key.to_string(), *id)).collect()
+            }
+        };
+        let Some((kind, named)) = subject else {
+            for (_, organization) in &organizations {
+                self.store.mark_everyone(id, Some(*organization), Reason::Resync).await?;
+            }
+            self.note(actor, "connector.resync", organization, name, Some("everyone".to_owned())).await?;
+            return Ok(0);
+        };
+        let mut rows = Vec::new();
+        for (key, organization) in &organizations {
+            let found = self.find(key, *organization, kind, named).await?;
+            rows.extend(found.into_iter().map(|stored| stored.row));
+        }
+        if rows.is_empty() {
+            return Err(OperatorError::NotFound(format!("there is no {} `{named}`", kind.word())));
+        }
+        let count = rows.len() as u64;
+        self.store.mark(id, rows, Reason::Resync, self.clock.now()).await?;
+        let detail = Some(format!("{} {named}", kind.word()));
+        self.note(actor, "connector.resync", organization, name, detail).await?;
+        Ok(count)
+    }
+
+    /// Resources by userName, displayName or id.
+    pub(super) async fn find(
+        &self,
+        key: &str,
+        organization: crate::store::OrgId,
+        kind: ResourceKind,
+        named: &str,
+    ) -> Result<Vec<crate::store::Stored>> {
+        let runtime = self.runtime.load_full();
+        let Some(info) = runtime.config.organizations.get(key) else { return Ok(Vec::new()) };
+        let attribute = match kind {
+            ResourceKind::User => "userName",
+            ResourceKind::Group => "displayName",
+        };
+        for attribute in [attribute, "id"] {
+            let quoted = serde_json::to_string(named).expect("a string is JSON");
+            let filter = Filter::parse(&format!("{attribute} eq {quoted}"))
+                .map_err(|error| OperatorError::Invalid(error.to_string()))?;
+            let request = ListRequest { kind, filter: Some(filter), offset: 0, count: 10 };
+            let page = self.store.list(organization, &info.schemas, request).await?;
+            if !page.resources.is_empty() {
+                return Ok(page.resources);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn disabled(name: &str) -> OperatorError {
+    OperatorError::Invalid(format!("{name} is not running: its file is gone or says `enabled = false`"))
+}

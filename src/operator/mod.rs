@@ -1,0 +1,156 @@
+//! What a person may do: look, create tokens, retry, skip, pause, preview, reconcile. The console
+//! and the command line share it.
+//!
+//! Whatever changes something is written to the audit log with who did it.
+
+mod connectors;
+mod held;
+mod preview;
+mod queue;
+mod status;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::delivery::Engine;
+use crate::metrics::Metrics;
+use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
+use crate::token::TokenBook;
+
+pub use connectors::ConnectorLine;
+pub use preview::{Previewed, Subject};
+pub use queue::QueueQuery;
+pub use status::{ConnectorStatus, OrganizationStatus, Status};
+pub use tokens::{NewTokenRequest, TokenLine};
+
+/// What runs by the configuration that is in force; a reload swaps it whole.
+pub struct Runtime {
+    pub config: Config,
+    pub engine: Engine,
+    pub organizations: BTreeMap<Arc<str>, OrgId>,
+    pub connectors: BTreeMap<Arc<str>, ConnectorId>,
+}
+
+/// Everything a person can do. Cheap to clone.
+#[derive(Clone)]
+pub struct Operator {
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    tokens: Arc<TokenBook>,
+    runtime: Arc<ArcSwap<Runtime>>,
+    started: Timestamp,
+}
+
+/// Who does it: a Unix user, an account, the daemon itself.
+#[derive(Clone, Debug)]
+pub struct Actor(pub String);
+
+/// Why it was not done, in a sentence for whoever asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// There is no such thing; names what there is.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done like that.
+    #[error("{0}")]
+    Invalid(String),
+    /// A target did not answer as it should.
+    #[error("{0}")]
+    Target(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub type Result<T> = std::result::Result<T, OperatorError>;
+
+impl Operator {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        tokens: Arc<TokenBook>,
+        runtime: Arc<ArcSwap<Runtime>>,
+    ) -> Self {
+        let started = clock.now();
+        Self { store, clock, metrics, tokens, runtime, started }
+    }
+
+    fn organization(&self, key: &str) -> Result<OrgId> {
+        let runtime = self.runtime.load();
+        runtime.organizations.get(key).copied().ok_or_else(|| {
+            OperatorError::NotFound(format!(
+                "there is no organization `{key}`; there {}",
+                listed(runtime.organizations.keys())
+            ))
+        })
+    }
+
+    fn connector(&self, name: &str) -> Result<ConnectorId> {
+        let runtime = self.runtime.load();
+        runtime.connectors.get(name).copied().ok_or_else(|| {
+            OperatorError::NotFound(format!(
+                "there is no connector `{name}`; there {}",
+                listed(runtime.connectors.keys())
+            ))
+        })
+    }
+
+    async fn note(
+        &self,
+        actor: &Actor,
+        action: &str,
+        organization: Option<&str>,
+        subject: impl Into<String>,
+        detail: Option<String>,
+    ) -> Result<()> {
+        let row = AuditRow {
+            at: self.clock.now(),
+            actor: actor.0.clone(),
+            action: action.to_owned(),
+            organization: organization.map(str::to_owned),
+            subject: subject.into(),
+            detail,
+        };
+        tracing::info!(actor = row.actor, action, subject = row.subject, "done by a person");
+        Ok(self.store.audit(row).await?)
+    }
+
+    /// The newest actions first.
+    pub async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>> {
+        Ok(self.store.audit_log(limit).await?)
+    }
+}
+
+/// `are ldap, mail` or `is none`.
+fn listed<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
+    let names: Vec<&str> = names.map(|name| &**name).collect();
+    match names.as_slice() {
+        [] => "is none".to_owned(),
+        [one] => format!("is only `{one}`"),
+        many => format!("are {}", many.join(", ")),
+    }
+}
+
+/// `User/0199…` or `Group/…`, as every list prints it.
+fn resource_key(organization: &str, text: &str) -> Result<ResourceKey> {
+    let parsed = text.split_once('/').and_then(|(kind, id)| {
+        let kind = ResourceKind::ALL
+            .into_iter()
+            .find(|known| known.name().eq_ignore_ascii_case(kind))?;
+        Some((kind, ResourceId::parse(id)?))
+    });
+    let (kind, id) = parsed.ok_or_else(|| {
+        OperatorError::Invalid(format!(
+            "`{text}` names no resource; write it as `queue list` prints it: User/0199a2b4-…"
+        ))
+    })?;
+    Ok(ResourceKey { organization: organization.into(), kind, id })
+}

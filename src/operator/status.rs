@@ -1,0 +1,202 @@
+//! How everything is, on one screen, and what to do about what is not well.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Operator, Result, Runtime};
+use crate::metrics;
+use crate::store::{Backlog, ConnectorRow, Paused, RunRow, State};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub started: Timestamp,
+    pub now: Timestamp,
+    pub organizations: Vec<OrganizationStatus>,
+    pub connectors: Vec<ConnectorStatus>,
+    /// What waits for a human, in sentences that say what to do.
+    pub attention: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrganizationStatus {
+    pub key: String,
+    pub name: String,
+    pub endpoint: String,
+    pub users: u64,
+    pub groups: u64,
+    /// Tokens that would be accepted now.
+    pub tokens: usize,
+    pub last_used: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectorStatus {
+    pub name: String,
+    pub kind: String,
+    /// `up`, `down`, `refused` (our credentials), `paused` or `disabled`.
+    pub state: String,
+    pub since: Option<Timestamp>,
+    pub error: Option<String>,
+    pub paused: Option<Paused>,
+    pub backlog: Backlog,
+    pub in_flight: usize,
+    /// Resources it holds something of.
+    pub holds: u64,
+    /// Since when the oldest entry waits that could be worked on.
+    pub oldest: Option<Timestamp>,
+    pub last_delivered: Option<Timestamp>,
+    pub last_reconciliation: Option<RunRow>,
+}
+
+impl Operator {
+    pub async fn status(&self) -> Result<Status> {
+        let runtime = self.runtime.load_full();
+        let now = self.clock.now();
+        let tokens = self.store.tokens().await?;
+        let mut organizations = Vec::new();
+        for (key, id) in &runtime.organizations {
+            let (users, groups) = self.store.population(*id).await?;
+            let own = tokens.iter().filter(|token| token.organization == *id);
+            let info = runtime.config.organizations.get(key);
+            organizations.push(OrganizationStatus {
+                key: key.to_string(),
+                name: info.map(|info| info.name.clone()).unwrap_or_default(),
+                endpoint: format!("{}/scim/{key}/v2", runtime.config.public_url),
+                users,
+                groups,
+                tokens: own
+                    .clone()
+                    .filter(|token| {
+                        token.revoked.is_none() && token.expires.is_none_or(|expires| expires > now)
+                    })
+                    .count(),
+                last_used: own.filter_map(|token| token.last_used).max(),
+            });
+        }
+        let mut connectors = Vec::new();
+        for row in self.store.connectors().await? {
+            connectors.push(self.connector_status(&runtime, row).await?);
+        }
+        let attention = attention(&organizations, &connectors);
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            now,
+            organizations,
+            connectors,
+            attention,
+        })
+    }
+
+    async fn connector_status(&self, runtime: &Runtime, row: ConnectorRow) -> Result<ConnectorStatus> {
+        let health = runtime.engine.health(&row.name);
+        let trouble = health.as_ref().and_then(|health| health.trouble.clone());
+        let (state, since, error) = if !row.enabled {
+            ("disabled", None, None)
+        } else if let Some(paused) = &row.paused {
+            ("paused", Some(paused.at), None)
+        } else if let Some(trouble) = trouble {
+            let state = if trouble.credentials { "refused" } else { "down" };
+            (state, Some(trouble.since), Some(trouble.error))
+        } else {
+            ("up", None, None)
+        };
+        Ok(ConnectorStatus {
+            state: state.to_owned(),
+            since,
+            error,
+            paused: row.paused,
+            backlog: row.backlog,
+            in_flight: health.as_ref().map_or(0, |health| health.in_flight),
+            holds: row.links,
+            oldest: self.store.oldest(row.id).await?,
+            last_delivered: health.and_then(|health| health.last_delivered),
+            last_reconciliation: self.store.last_run(row.id).await?,
+            name: row.name,
+            kind: row.kind,
+        })
+    }
+
+    /// Brings the gauges up to date, before they are read.
+    pub async fn refresh_gauges(&self) -> Result<()> {
+        let status = self.status().await?;
+        for connector in &status.connectors {
+            let label = || metrics::Connector { connector: connector.name.clone() };
+            for state in State::ALL {
+                let label = metrics::InState {
+                    connector: connector.name.clone(),
+                    state: state.word().to_owned(),
+                };
+                let entries = i64::try_from(connector.backlog.of(state)).unwrap_or(i64::MAX);
+                self.metrics.queue_entries.get_or_create(&label).set(entries);
+            }
+            let age = connector
+                .oldest
+                .map_or(0.0, |oldest| status.now.duration_since(oldest).as_secs_f64().max(0.0));
+            self.metrics.queue_oldest.get_or_create(&label()).set(age);
+            self.metrics.connector_paused.get_or_create(&label()).set(i64::from(connector.paused.is_some()));
+            let up = matches!(connector.state.as_str(), "up" | "paused");
+            self.metrics.connector_up.get_or_create(&label()).set(i64::from(up));
+            let held = metrics::OfKind { connector: connector.name.clone(), kind: "take_over".to_owned() };
+            let entries = i64::try_from(connector.backlog.held).unwrap_or(i64::MAX);
+            self.metrics.held.get_or_create(&held).set(entries);
+        }
+        Ok(())
+    }
+}
+
+/// What a person should do, most pressing first.
+fn attention(organizations: &[OrganizationStatus], connectors: &[ConnectorStatus]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for connector in connectors {
+        let name = &connector.name;
+        let since = connector.since.map(|since| format!(" since {since}")).unwrap_or_default();
+        let error = connector.error.as_deref().unwrap_or_default();
+        match connector.state.as_str() {
+            "refused" => sentences.push(format!(
+                "{name}: the target refuses our credentials{since} ({error}); put the right ones in \
+                 place, then `scim-relay connector resume {name}` or a restart"
+            )),
+            "down" => sentences.push(format!(
+                "{name}: the target has not answered{since} ({error}); nothing is lost, and its work \
+                 goes on by itself when it is back"
+            )),
+            "paused" => sentences.push(format!(
+                "{name}: paused by {}{since}; `scim-relay connector resume {name}` lets it go on",
+                connector.paused.as_ref().map_or("somebody", |paused| &paused.by)
+            )),
+            "disabled" if connector.backlog.open() > 0 || connector.holds > 0 => {
+                sentences.push(format!(
+                    "{name}: its file is gone or disabled; what it holds stays as it is, and {} \
+                     entries wait",
+                    connector.backlog.open()
+                ));
+            }
+            _ => {}
+        }
+        if connector.backlog.parked > 0 {
+            sentences.push(format!(
+                "{name}: {} parked; `scim-relay queue list --connector {name} --state parked` says \
+                 why, then retry or skip",
+                connector.backlog.parked
+            ));
+        }
+        if connector.backlog.held > 0 {
+            sentences.push(format!(
+                "{name}: {} wait for approval; `scim-relay held list {name}` shows them",
+                connector.backlog.held
+            ));
+        }
+        if let Some(error) = connector.last_reconciliation.as_ref().and_then(|run| run.error.as_ref()) {
+            sentences.push(format!("{name}: the last reconciliation failed: {error}"));
+        }
+    }
+    for organization in organizations.iter().filter(|organization| organization.tokens == 0) {
+        let key = &organization.key;
+        sentences.push(format!(
+            "{key}: no token is valid, so no provider can push; `scim-relay token create {key}` makes one"
+        ));
+    }
+    sentences
+}
