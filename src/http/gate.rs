@@ -1,0 +1,236 @@
+//! What every request passes on its way in and out: it is authenticated before anything else is
+//! looked at, counted, and logged. Never logged: bodies, tokens, queries.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use scim_relay_sdk::scim::{ResourceId, ResourceKind};
+
+use super::auth::{self, Caller};
+use super::call::PLAIN_JSON;
+use super::errors::Failure;
+use super::resources::Outcome;
+use super::{Peer, Scim};
+use crate::metrics;
+
+/// The label of requests that named no organization of ours, or had no token for it.
+const NOBODY: &str = "unknown";
+
+pub(super) async fn pass(
+    State(scim): State<Arc<Scim>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let path = tidy(request.uri().path());
+    if path != request.uri().path() {
+        *request.uri_mut() = with_path(request.uri(), &path);
+    }
+    let method = request.method().clone();
+    let plain_json = wants_plain_json(request.headers());
+
+    let admitted = admit(&scim, &path, &request);
+    let caller = admitted.as_ref().ok().cloned();
+    let mut response = match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            // A panic costs this one request its answer, and nothing else.
+            AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+                scim.metrics.panics.inc();
+                Failure::internal("the handler panicked").into_response()
+            })
+        }
+        Err(failure) => failure.into_response(),
+    };
+
+    let headers = response.headers_mut();
+    if plain_json && headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PLAIN_JSON));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    account(&scim, started, &method, &path, caller.as_ref(), &response);
+    response
+}
+
+/// Who may go on. Everything under `/scim` needs a token, whether there is such an address or not.
+fn admit(scim: &Scim, path: &str, request: &Request) -> Result<Caller, Failure> {
+    let mut pieces = path.split('/').skip(1);
+    if pieces.next() != Some("scim") {
+        return Err(Failure::new(404, "there is nothing at this address"));
+    }
+    let organization = pieces.next().unwrap_or_default();
+    let caller = auth::authenticate(scim, organization, request.headers()).or_else(|refusal| {
+        let peer = request.extensions().get::<Peer>().and_then(Peer::ip);
+        if let Some(peer) = peer {
+            scim.guesses.count(peer).map_err(Failure::too_many)?;
+        }
+        tracing::info!(reason = %refusal, peer = peer.map(tracing::field::display), "unauthorized");
+        Err(Failure::unauthorized())
+    })?;
+    scim.limits.load().admit(caller.token.organization).map_err(Failure::too_many)?;
+    Ok(caller)
+}
+
+/// Providers join a base address and a path with one slash too many, or leave one at the end.
+fn tidy(path: &str) -> String {
+    let mut tidied = String::with_capacity(path.len());
+    for piece in path.split('/').filter(|piece| !piece.is_empty()) {
+        tidied.push('/');
+        tidied.push_str(piece);
+    }
+    if tidied.is_empty() { "/".to_owned() } else { tidied }
+}
+
+fn with_path(uri: &Uri, path: &str) -> Uri {
+    let whole = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(whole).ok().or(parts.path_and_query);
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+/// Whether `Accept` asks for `application/json` and would not take SCIM's own type.
+fn wants_plain_json(headers: &HeaderMap) -> bool {
+    let mut plain = false;
+    for line in headers.get_all(header::ACCEPT) {
+        for range in line.to_str().unwrap_or_default().split(',') {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            match range.to_ascii_lowercase().as_str() {
+                "application/scim+json" | "application/*" | "*/*" => return false,
+                "application/json" => plain = true,
+                _ => {}
+            }
+        }
+    }
+    plain
+}
+
+/// The kind of thing a path is about, for a metric's label.
+fn resource(path: &str) -> &'static str {
+    match path.split('/').nth(4) {
+        Some("Users") => ResourceKind::User.name(),
+        Some("Groups") => ResourceKind::Group.name(),
+        Some("ServiceProviderConfig" | "ResourceTypes" | "Schemas") => "discovery",
+        _ => "other",
+    }
+}
+
+fn account(
+    scim: &Scim,
+    started: Instant,
+    method: &Method,
+    path: &str,
+    caller: Option<&Caller>,
+    response: &Response,
+) {
+    let took = started.elapsed();
+    let status = response.status().as_u16();
+    let resource = resource(path);
+    let organization = caller.map_or(NOBODY, |caller| &caller.directory.info().key);
+    let outcome = response.extensions().get::<Outcome>();
+
+    let request = metrics::Request {
+        organization: organization.to_owned(),
+        // A client can make up methods, and each would be a time series.
+        method: if known(method) { method.to_string() } else { "other".to_owned() },
+        resource: resource.to_owned(),
+        status,
+    };
+    scim.metrics.http_requests.get_or_create(&request).inc();
+    scim.metrics.http_duration.observe(took.as_secs_f64());
+    for quirk in outcome.iter().flat_map(|outcome| &outcome.quirks) {
+        let tolerated = metrics::Tolerated {
+            organization: organization.to_owned(),
+            quirk: quirk.word().to_owned(),
+        };
+        scim.metrics.quirks.get_or_create(&tolerated).inc();
+    }
+    if let Some(verb) = outcome.and_then(|outcome| outcome.verb) {
+        let changed = metrics::Changed {
+            organization: organization.to_owned(),
+            resource: resource.to_owned(),
+            verb: verb.to_owned(),
+        };
+        scim.metrics.changes.get_or_create(&changed).inc();
+    }
+
+    let Some(caller) = caller else { return };
+    let last = path.rsplit('/').next().and_then(ResourceId::parse);
+    let id = outcome.and_then(|outcome| outcome.id).or(last).map(tracing::field::display);
+    let (token, ms) = (&*caller.token.lookup, took.as_millis() as u64);
+    if method.is_safe() {
+        tracing::debug!(%method, resource, id, status, ms, organization, token, "read");
+    } else {
+        tracing::info!(%method, resource, id, status, ms, organization, token, "write");
+    }
+}
+
+fn known(method: &Method) -> bool {
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ]
+    .contains(method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_accept(accept: &[&str], expected: bool) {
+        let mut headers = HeaderMap::new();
+        for line in accept {
+            headers.append(header::ACCEPT, HeaderValue::from_str(line).unwrap());
+        }
+        assert_eq!(wants_plain_json(&headers), expected, "{accept:?}");
+    }
+
+    #[test]
+    fn plain_json_is_for_those_who_ask_for_nothing_else() {
+        check_accept(&[], false);
+        check_accept(&["application/json"], true);
+        check_accept(&["text/html, Application/JSON;q=0.9"], true);
+        check_accept(&["application/json", "application/scim+json"], false);
+        check_accept(&["application/json, */*"], false);
+    }
+
+    #[test]
+    fn slashes_that_say_nothing_are_dropped() {
+        for (path, expected) in [
+            ("/scim/a/v2/Users/", "/scim/a/v2/Users"),
+            ("/scim/a/v2//Users", "/scim/a/v2/Users"),
+            ("/", "/"),
+            ("//", "/"),
+        ] {
+            assert_eq!(tidy(path), expected);
+        }
+        let uri: Uri = "/scim/a/v2/Users/?aadOptscim062020&count=1".parse().unwrap();
+        let tidied = with_path(&uri, &tidy(uri.path()));
+        assert_eq!(tidied, "/scim/a/v2/Users?aadOptscim062020&count=1");
+    }
+
+    #[test]
+    fn labels_name_kinds_and_never_ids() {
+        assert_eq!(resource("/scim/a/v2/Users/42"), "User");
+        assert_eq!(resource("/scim/a/v2/Groups"), "Group");
+        assert_eq!(resource("/scim/a/v2/Schemas"), "discovery");
+        assert_eq!(resource("/scim/a/v2/Ada"), "other");
+        assert_eq!(resource("/"), "other");
+    }
+}

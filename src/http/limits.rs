@@ -1,0 +1,114 @@
+//! How much one may ask: requests of an organization, the size of one, guesses at tokens.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::config::RateLimit;
+use crate::store::OrgId;
+
+/// Failed authentications that one peer may make per second, and at once after a pause. Good
+/// tokens are never held up by them, even behind the same proxy.
+const GUESSES: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+const GUESSES_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+
+/// What the configuration says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub max_body: usize,
+    /// Of each organization.
+    pub rate: RateLimit,
+}
+
+pub(super) struct Limiter {
+    limits: Limits,
+    rate: DefaultKeyedRateLimiter<OrgId>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Limits) -> Self {
+        let quota = Quota::per_second(limits.rate.per_second).allow_burst(limits.rate.burst);
+        Self { limits, rate: RateLimiter::keyed(quota) }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Takes one request of an organization, or says how long it has to wait.
+    pub(super) fn admit(&self, organization: OrgId) -> Result<(), Duration> {
+        admit(&self.rate, &organization)
+    }
+
+    pub(super) fn forget_the_quiet(&self) {
+        self.rate.retain_recent();
+    }
+}
+
+/// Who failed to authenticate, and how often.
+pub(super) struct Guesses(DefaultKeyedRateLimiter<IpAddr>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self(RateLimiter::keyed(Quota::per_second(GUESSES).allow_burst(GUESSES_AT_ONCE)))
+    }
+}
+
+impl Guesses {
+    /// Counts a failure, or says how long this peer is to be quiet.
+    pub(super) fn count(&self, peer: IpAddr) -> Result<(), Duration> {
+        admit(&self.0, &network(peer))
+    }
+
+    /// Without it the list of peers would grow for ever.
+    pub(super) fn forget_the_quiet(&self) {
+        self.0.retain_recent();
+    }
+}
+
+fn admit<K: Clone + std::hash::Hash + Eq>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+) -> Result<(), Duration> {
+    limiter.check_key(key).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+}
+
+/// One peer has a whole /64 of IPv6, and an IPv4 address may come dressed as IPv6.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_organization_does_not_use_up_what_another_may_ask() {
+        let one = NonZeroU32::MIN;
+        let rate = RateLimit { per_second: one, burst: one };
+        let limiter = Limiter::new(Limits { max_body: 1, rate });
+        assert_eq!(limiter.admit(OrgId(1)), Ok(()));
+        let wait = limiter.admit(OrgId(1)).unwrap_err();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
+        assert_eq!(limiter.admit(OrgId(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_peer() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Users and groups: the verbs of RFC 7644 section 3, over the directory.
+
+use axum::Extension;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use scim_relay_sdk::scim::{ListQuery, Projection, Quirk, ResourceId, ResourceKind};
+
+use super::call::{Call, Document, Id, SCIM_JSON};
+use super::errors::Failure;
+use crate::directory::Served;
+
+type Kind = Extension<ResourceKind>;
+type Answer = Result<Response, Failure>;
+
+/// What an answer is about, left with it for the gate to count and to log.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) id: Option<ResourceId>,
+    pub(super) quirks: Vec<Quirk>,
+    /// What was written, if anything was.
+    pub(super) verb: Option<&'static str>,
+}
+
+/// RFC 7644 section 3.4.2.
+pub(super) async fn list(Extension(kind): Kind, call: Call) -> Answer {
+    let query = ListQuery::parse(&call.query, call.ty(kind))?;
+    let body = call.caller.directory.list(kind, &query).await?;
+    Ok(([(header::CONTENT_TYPE, SCIM_JSON)], body).into_response())
+}
+
+/// RFC 7644 section 3.4.1; a client that has this version already is spared it.
+pub(super) async fn read(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
+    let projection = call.projection(call.ty(kind))?;
+    let served = call.caller.directory.get(kind, &id, &projection).await?;
+    let (status, with_body) = if call.has(&served.etag) {
+        (StatusCode::NOT_MODIFIED, false)
+    } else {
+        (StatusCode::OK, true)
+    };
+    Ok(answer(status, with_body, served, None))
+}
+
+/// RFC 7644 section 3.3.
+pub(super) async fn create(Extension(kind): Kind, call: Call, Document(body): Document) -> Answer {
+    let editor = call.caller.editor()?;
+    let projection = call.projection(call.ty(kind))?;
+    let served = editor.create(kind, body, &projection).await?;
+    Ok(answer(StatusCode::CREATED, true, served, Some("created")))
+}
+
+/// RFC 7644 section 3.5.1.
+pub(super) async fn replace(
+    Extension(kind): Kind,
+    call: Call,
+    Id(id): Id,
+    Document(body): Document,
+) -> Answer {
+    let editor = call.caller.editor()?;
+    let projection = call.projection(call.ty(kind))?;
+    let served = editor.replace(kind, &id, body, &call.precondition(), &projection).await?;
+    Ok(answer(StatusCode::OK, true, served, Some("updated")))
+}
+
+/// RFC 7644 section 3.5.2. A user is sent back; a group is not unless attributes are asked for,
+/// since its members may be many, and whoever adds one does not want to read them all.
+pub(super) async fn patch(
+    Extension(kind): Kind,
+    call: Call,
+    Id(id): Id,
+    Document(body): Document,
+) -> Answer {
+    let editor = call.caller.editor()?;
+    let ty = call.ty(kind);
+    let mut projection = call.projection(ty)?;
+    let with_body = kind == ResourceKind::User || !projection.is_default();
+    if !with_body {
+        projection = Projection::parse(None, Some("members"), ty)?;
+    }
+    let served = editor.patch(kind, &id, body, &call.precondition(), &projection).await?;
+    let status = if with_body { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Ok(answer(status, with_body, served, Some("updated")))
+}
+
+/// RFC 7644 section 3.6.
+pub(super) async fn delete(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
+    let editor = call.caller.editor()?;
+    editor.delete(kind, &id, &call.precondition()).await?;
+    let outcome = Outcome { id: ResourceId::parse(&id), quirks: Vec::new(), verb: Some("deleted") };
+    Ok((StatusCode::NO_CONTENT, Extension(outcome)).into_response())
+}
+
+fn answer(
+    status: StatusCode,
+    with_body: bool,
+    served: Served,
+    verb: Option<&'static str>,
+) -> Response {
+    let mut response = if with_body {
+        (status, [(header::CONTENT_TYPE, SCIM_JSON)], served.body).into_response()
+    } else {
+        status.into_response()
+    };
+    let headers = response.headers_mut();
+    for (name, text) in [(header::ETAG, &served.etag), (header::LOCATION, &served.location)] {
+        let value = HeaderValue::from_str(text).expect("made of our own address and a number");
+        headers.insert(name, value);
+    }
+    response.extensions_mut().insert(Outcome {
+        id: Some(served.id),
+        quirks: served.quirks,
+        verb: verb.filter(|_| served.changed),
+    });
+    response
+}
