@@ -3,6 +3,9 @@
 //! `main.rs` runs the command line; the rooms and who may use whom are in ARCHITECTURE.md.
 
 pub mod clock;
+pub mod operator;
+pub mod daemon;
+pub mod console;
 pub mod config;
 pub mod directory;
 pub mod http;

@@ -1,7 +1,7 @@
 //! What would be written for one resource, as the target sees it. Nothing is sent.
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Connector, Permit, Semantics, Verb};
+use scim_relay_sdk::connector::{Permit, Semantics, Verb};
 use scim_relay_sdk::scim::ResourceKind;
 use serde::{Deserialize, Serialize};
 

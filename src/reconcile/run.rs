@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Connector, Entry, Inventory, OrganizationInfo, Resource, Scope};
+use scim_relay_sdk::connector::{chain, Connector, Entry, Inventory, OrganizationInfo, Resource, Scope};
 use scim_relay_sdk::scim::{self, ResourceKind};
 use serde::{Deserialize, Serialize};
 
@@ -215,18 +215,4 @@ fn record(connector: ConnectorId, report: &Report) -> NewRun {
             })
             .collect(),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -27,7 +27,7 @@ mod work;
 use async_trait::async_trait;
 
 pub use inventory::{Entry, Inventory, InventoryError, Listing};
-pub use outcome::{Action, BoxError, Decision, Delivered, DeliveryError, Health, HoldKind, Preview};
+pub use outcome::{Action, BoxError, Decision, Delivered, DeliveryError, Health, HoldKind, Preview, chain};
 pub use scope::Scope;
 pub use secret::{Secret, SecretError, SecretRef, Secrets};
 pub use settings::{BuildContext, OrganizationInfo, Problem, Settings};

@@ -1,0 +1,104 @@
+//! A new configuration in the place of the old one: whole, or not at all.
+
+use std::sync::Arc;
+
+use scim_relay_sdk::connector::chain;
+use tokio_util::sync::CancellationToken;
+
+use super::{Daemon, build, connectors::KINDS};
+use crate::config::{self, Diagnostic, Severity};
+use crate::http;
+use crate::reconcile::{self, Due};
+
+impl Daemon {
+    /// Reads the configuration again. What is wrong with it is returned, and the old one stays in
+    /// force; what cannot change without a restart is warned of.
+    pub async fn reload(&self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        let _one = self.reloading.lock().await;
+        let old = self.runtime.load_full();
+        let file = &old.config.file;
+        let (config, mut warnings) = config::load(file, KINDS, self.credentials.as_deref())?;
+        let connectors = build::connectors(&config, self.credentials.as_deref())?;
+        if let (Some(tls), Some(files)) = (&self.tls, &config.listener.tls) {
+            let loaded = http::load_tls(&files.certificate, &files.key).map_err(|error| {
+                let text = chain(&error);
+                vec![Diagnostic::about(file, text).help("the old certificate stays in use")]
+            })?;
+            tls.store(Arc::new(loaded));
+        }
+        warnings.extend(needs_a_restart(&old.config, &config));
+
+        // The old lanes end before the new ones begin, so that no item is in two hands.
+        self.generation.load().cancel();
+        old.engine.stop().await;
+        let limits = build::limits(&config);
+        let runtime = match build::runtime(config, connectors, &self.lanes).await {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // The store does not take writes: go on as before, as far as that goes.
+                let again = build::connectors(&old.config, self.credentials.as_deref())?;
+                if let Ok(runtime) = build::runtime(old.config.clone(), again, &self.lanes).await {
+                    self.runtime.store(Arc::new(runtime));
+                }
+                self.keep_time();
+                return Err(vec![Diagnostic::about(file, error.to_string())]);
+            }
+        };
+        self.scim.replace(build::directories(&runtime, &self.store, &self.clock), limits);
+        self.runtime.store(Arc::new(runtime));
+        self.keep_time();
+        Ok(warnings)
+    }
+
+    /// Starts the schedules of the configuration that is in force.
+    pub(super) fn keep_time(&self) {
+        let generation = self.lanes.soft.child_token();
+        self.generation.store(Arc::new(generation.clone()));
+        let runtime = self.runtime.load();
+        let due: Vec<Due> = runtime
+            .config
+            .connectors
+            .iter()
+            .filter(|connector| connector.enabled)
+            .filter_map(|connector| {
+                let schedule = connector.reconcile.schedule.clone()?;
+                Some(Due { connector: connector.name.as_str().into(), schedule })
+            })
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        let operator = self.operator.clone();
+        let zone = runtime.config.timezone.clone();
+        let fire = move |name: Arc<str>| {
+            let operator = operator.clone();
+            async move {
+                let actor = crate::operator::Actor("schedule".to_owned());
+                if let Err(error) = operator.reconcile(&actor, &name, false).await {
+                    tracing::error!(connector = %name, %error, "a scheduled reconciliation could not run");
+                }
+            }
+        };
+        let stop: CancellationToken = generation;
+        self.lanes.tasks.spawn(reconcile::timer(self.clock.clone(), zone, due, stop, fire));
+    }
+}
+
+fn needs_a_restart(old: &config::Config, new: &config::Config) -> Vec<Diagnostic> {
+    let changed = [
+        ("listener.address", old.listener.address != new.listener.address),
+        ("listener.tls", old.listener.tls.is_some() != new.listener.tls.is_some()),
+        ("console.address", old.console != new.console),
+        ("admin.socket", old.admin_socket != new.admin_socket),
+        ("data_dir", old.data_dir != new.data_dir),
+    ];
+    changed
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| {
+                        let message = format!("`{key}` changed, which takes a restart");
+            let about = Diagnostic::about(&new.file, message).help("systemctl restart scim-relay");
+            Diagnostic { severity: Severity::Warning, ..about }
+        })
+        .collect()
+}

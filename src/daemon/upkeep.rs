@@ -1,0 +1,48 @@
+//! What happens every few seconds and every hour: tokens' last use, retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::delivery::Shared;
+use crate::http::Scim;
+use crate::operator::Runtime;
+
+const OFTEN: Duration = Duration::from_secs(5);
+/// Between two rounds of pruning; the first comes soon after the start.
+const PRUNE: Duration = Duration::from_secs(3_600);
+
+pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Runtime>>) {
+    let mut until_prune = Duration::from_secs(60);
+    loop {
+        tokio::select! {
+            () = shared.soft.cancelled() => return,
+            () = tokio::time::sleep(OFTEN) => {}
+        }
+        if let Err(error) = scim.upkeep().await {
+            tracing::warn!(%error, "cannot write down when tokens were last used");
+        }
+        until_prune = until_prune.saturating_sub(OFTEN);
+        if until_prune.is_zero() {
+            prune(&shared, &runtime).await;
+            until_prune = PRUNE;
+        }
+    }
+}
+
+async fn prune(shared: &Shared, runtime: &ArcSwap<Runtime>) {
+    let retention = runtime.load().config.retention;
+    let now = shared.clock.now();
+    let (changes, reports) = (now - retention.changes, now - retention.reports);
+    while !shared.soft.is_cancelled() {
+        match shared.store.prune(changes, reports).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot remove what retention is over for; trying again later");
+                return;
+            }
+        }
+    }
+}
