@@ -26,14 +26,18 @@ use tokio::time;
 
 use crate::error::{Fault, Refusal, code};
 use crate::tls;
-use crate::transport::{Attributes, Entry, Modification, Query, Scope, Sink, Transport, Values};
+use crate::transport::{
+    Attributes, Entry, Modification, NewName, Query, Scope, Sink, Transport, Values,
+};
 
 /// More connections give no more throughput: the server has one writer.
 const MAX_CONNECTIONS: usize = 4;
 /// Entries in a page of a listing.
 const PAGE: i32 = 500;
-/// How long a connection may be silent before the kernel asks whether the peer is still there.
+/// How long a connection may be silent before the kernel asks whether the peer is still there, and
+/// how often it asks again.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(10);
 
 /// How to get to a server, and as whom.
 pub(crate) struct Server {
@@ -73,6 +77,8 @@ impl Drop for Connection {
 struct Lease<'a> {
     client: &'a Client,
     connection: Connection,
+    /// It was used before, so the server may have closed it without our knowing yet.
+    reused: bool,
     _slot: SemaphorePermit<'a>,
 }
 
@@ -91,25 +97,27 @@ impl Client {
 
     async fn lease(&self) -> Result<Lease<'_>, Fault> {
         let slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        let connection = loop {
+        let (connection, reused) = loop {
             let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(mut connection) = kept else { break self.connect().await? };
+            let Some(mut connection) = kept else { break (self.connect().await?, false) };
             // The server may have closed it meanwhile.
             if !connection.ldap.is_closed() {
-                break connection;
+                break (connection, true);
             }
         };
-        Ok(Lease { client: self, connection, _slot: slot })
+        Ok(Lease { client: self, connection, reused, _slot: slot })
     }
 
     /// A new connection: TCP, TLS, bind, all within one time limit.
     async fn connect(&self) -> Result<Connection, Fault> {
-        time::timeout(self.server.timeout, self.open()).await.unwrap_or_else(|_| {
-            Err(Fault::Unreachable {
-                what: format!("{} did not answer within {:?}", self.url, self.server.timeout),
-                source: io::Error::from(io::ErrorKind::TimedOut).into(),
-            })
-        })
+        time::timeout(self.server.timeout, self.open()).await.unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    fn silent(&self) -> Fault {
+        Fault::Unreachable {
+            what: format!("{} did not answer within {:?}", self.url, self.server.timeout),
+            source: io::Error::from(io::ErrorKind::TimedOut).into(),
+        }
     }
 
     async fn open(&self) -> Result<Connection, Fault> {
@@ -177,7 +185,7 @@ impl Client {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_keepalive(
-            &TcpKeepalive::new().with_time(KEEPALIVE).with_interval(self.server.timeout),
+            &TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_AGAIN),
         )?;
         // A peer whose packets are dropped on the way must not hold a connection for a quarter of
         // an hour.
@@ -197,6 +205,7 @@ impl Client {
             };
         }
         match error {
+            LdapError::Timeout { .. } => self.silent(),
             // What is answered to StartTLS; without it nothing may be sent.
             LdapError::LdapResult { result } => {
                 Fault::Setup { what: format!("{} refuses StartTLS: {}", self.url, refusal(result)) }
@@ -216,6 +225,45 @@ impl Lease<'_> {
     /// The handle for one operation, with its time limit.
     fn operation(&mut self) -> &mut Ldap {
         self.connection.ldap.with_timeout(self.client.server.timeout)
+    }
+
+    async fn find(mut self, query: &Query<'_>, limit: usize) -> Result<Vec<Entry>, Fault> {
+        let size = i32::try_from(limit).unwrap_or(i32::MAX);
+        let stream = self
+            .operation()
+            .with_search_options(SearchOptions::new().sizelimit(size))
+            .streaming_search(
+                query.base,
+                scope(query.scope),
+                &query.filter.to_string(),
+                query.attributes.to_vec(),
+            )
+            .await;
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => return self.settle(Err(error)),
+        };
+        let mut entries = Vec::new();
+        loop {
+            match stream.next().await {
+                // A server that ignores the limit is cut off together with its connection.
+                Ok(Some(_)) if entries.len() >= limit => return Ok(entries),
+                // A reference points to another server, which is not asked.
+                Ok(Some(item)) if item.is_ref() || item.is_intermediate() => {}
+                Ok(Some(item)) => entries.push(entry(item)?),
+                Ok(None) => break,
+                Err(error) => return self.settle(Err(error)),
+            }
+        }
+        let result = stream.finish().await;
+        drop(stream);
+        match self.settle(Ok(result))? {
+            LdapResult { rc: 0, .. } => Ok(entries),
+            LdapResult { rc: code::SIZE_LIMIT_EXCEEDED, .. } if entries.len() >= limit => {
+                Ok(entries)
+            }
+            result => Err(Fault::Refusal(refusal(result))),
+        }
     }
 
     /// Gives the connection back if the server answered on it, whatever it said.
@@ -242,42 +290,15 @@ impl Transport for Client {
     }
 
     async fn find(&self, query: &Query<'_>, limit: usize) -> Result<Vec<Entry>, Fault> {
-        let mut lease = self.lease().await?;
-        let size = i32::try_from(limit).unwrap_or(i32::MAX);
-        let stream = lease
-            .operation()
-            .with_search_options(SearchOptions::new().sizelimit(size))
-            .streaming_search(
-                query.base,
-                scope(query.scope),
-                &query.filter.to_string(),
-                query.attributes.to_vec(),
-            )
-            .await;
-        let mut stream = match stream {
-            Ok(stream) => stream,
-            Err(error) => return lease.settle(Err(error)),
-        };
-        let mut entries = Vec::new();
         loop {
-            match stream.next().await {
-                // A server that ignores the limit is cut off together with its connection.
-                Ok(Some(_)) if entries.len() >= limit => return Ok(entries),
-                // A reference points to another server, which is not asked.
-                Ok(Some(item)) if item.is_ref() || item.is_intermediate() => {}
-                Ok(Some(item)) => entries.push(entry(item)?),
-                Ok(None) => break,
-                Err(error) => return lease.settle(Err(error)),
+            let lease = self.lease().await?;
+            let reused = lease.reused;
+            match lease.find(query, limit).await {
+                // The server closed it while nobody looked: a restart, a limit on idle ones. There
+                // are as many of them as the pool is large, then comes a new one.
+                Err(Fault::NotSent { .. } | Fault::Lost { closed: true, .. }) if reused => {}
+                found => return found,
             }
-        }
-        let result = stream.finish().await;
-        drop(stream);
-        match lease.settle(Ok(result))? {
-            LdapResult { rc: 0, .. } => Ok(entries),
-            LdapResult { rc: code::SIZE_LIMIT_EXCEEDED, .. } if entries.len() >= limit => {
-                Ok(entries)
-            }
-            result => Err(Fault::Refusal(refusal(result))),
         }
     }
 
@@ -338,9 +359,10 @@ impl Transport for Client {
         success(lease.settle(outcome)?)
     }
 
-    async fn rename(&self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<(), Fault> {
+    async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault> {
         let mut lease = self.lease().await?;
-        let outcome = lease.operation().modifydn(dn, rdn, true, parent).await;
+        let parent = to.parent.as_deref();
+        let outcome = lease.operation().modifydn(dn, &to.rdn, to.delete_old, parent).await;
         success(lease.settle(outcome)?)
     }
 
@@ -369,7 +391,10 @@ fn refusal(result: LdapResult) -> Refusal {
 fn transport_fault(error: LdapError) -> Fault {
     match error {
         LdapError::OpSend { .. } => Fault::NotSent { source: error.into() },
-        error => Fault::Lost { source: error.into() },
+        error => {
+            let closed = !matches!(error, LdapError::Timeout { .. });
+            Fault::Lost { source: error.into(), closed }
+        }
     }
 }
 
@@ -388,8 +413,10 @@ fn certificate_error(error: &LdapError) -> Option<&rustls::CertificateError> {
 /// An entry as it came over the wire (RFC 4511 section 4.5.2). The library's own reader panics on
 /// a malformed one, and parts values that are text from those that are not.
 fn entry(item: ResultEntry) -> Result<Entry, Fault> {
-    read_entry(item)
-        .ok_or_else(|| Fault::Lost { source: "the server sent a malformed entry".into() })
+    read_entry(item).ok_or_else(|| Fault::Lost {
+        source: "the server sent a malformed entry".into(),
+        closed: false,
+    })
 }
 
 fn read_entry(item: ResultEntry) -> Option<Entry> {

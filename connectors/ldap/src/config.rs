@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::check;
 use crate::client::{Client, Server};
 use crate::connector::Ldap;
 use crate::dialect::Flavor;
@@ -20,23 +21,24 @@ use crate::dn_template::DnTemplate;
 use crate::memory::Memory;
 use crate::tls;
 use crate::transport::Transport;
+use crate::url::Url;
 
 /// A directory and what people and groups look like in it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    url: Url,
+    pub(crate) url: Url,
     #[serde(default)]
-    starttls: bool,
+    pub(crate) starttls: bool,
     #[serde(default)]
-    allow_plaintext: bool,
+    pub(crate) allow_plaintext: bool,
     ca: Option<PathBuf>,
-    bind_dn: Option<Dn>,
-    bind_password: Option<Secret>,
+    pub(crate) bind_dn: Option<Dn>,
+    pub(crate) bind_password: Option<Secret>,
     #[serde(default)]
     flavor: Flavor,
-    users: Option<Arc<Users>>,
-    groups: Option<Arc<Groups>>,
+    pub(crate) users: Option<Arc<Users>>,
+    pub(crate) groups: Option<Arc<Groups>>,
 }
 
 /// `[ldap.users]`
@@ -44,7 +46,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Users {
     pub(crate) dn: DnTemplate,
-    base: Option<Dn>,
+    pub(crate) base: Option<Dn>,
     #[serde(default = "inet_org_person")]
     pub(crate) object_classes: Vec<String>,
     #[serde(default)]
@@ -89,7 +91,7 @@ pub(crate) enum Policy {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Groups {
     pub(crate) dn: DnTemplate,
-    base: Option<Dn>,
+    pub(crate) base: Option<Dn>,
     #[serde(default = "group_of_names")]
     pub(crate) object_classes: Vec<String>,
     member_attribute: Option<String>,
@@ -102,13 +104,6 @@ pub(crate) struct Groups {
 /// Attribute names and the templates of their values.
 #[derive(Debug, Default)]
 pub(crate) struct Mapping(Vec<(String, Template)>);
-
-/// Where the directory is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Url {
-    Server { tls: bool, host: String, port: u16 },
-    File(PathBuf),
-}
 
 fn inet_org_person() -> Vec<String> {
     vec!["inetOrgPerson".to_owned()]
@@ -167,10 +162,6 @@ impl Mapping {
         self.iter().find(|(held, _)| dn::same_attribute(held, name)).map(|(_, template)| template)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn reads(&self, variable: &str) -> bool {
         self.0.iter().any(|(_, template)| template.reads(variable))
     }
@@ -207,88 +198,16 @@ impl<'de> Deserialize<'de> for Mapping {
 }
 
 /// RFC 4512 section 2.5: a name or an OID, and perhaps options.
-fn is_attribute(name: &str) -> bool {
+pub(crate) fn is_attribute(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.;".contains(c))
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("ldif:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("`ldif:` names no file; write it like \"ldif:///var/lib/demo/people.ldif\""
-                    .to_owned())
-            } else {
-                Ok(Self::File(PathBuf::from(path)))
-            };
-        }
-        let wrong = |why: &str| {
-            format!(
-                "`{text}` is not the address of a directory: {why}; write it like \"ldaps://dir.example.org\""
-            )
-        };
-        let (tls, rest) = match text.split_once("://") {
-            Some(("ldaps", rest)) => (true, rest),
-            Some(("ldap", rest)) => (false, rest),
-            _ => return Err(wrong("it begins with neither ldaps:// nor ldap:// nor ldif:")),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(literal) => {
-                let (host, port) =
-                    literal.split_once(']').ok_or_else(|| wrong("`]` is missing"))?;
-                host.parse::<std::net::Ipv6Addr>()
-                    .map_err(|_| wrong("the IPv6 address is none"))?;
-                (host, port.strip_prefix(':'))
-            }
-            None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
-        };
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/?#@%".contains(c)) {
-            return Err(wrong("only a host and a port belong here"));
-        }
-        let port = match port {
-            Some(port) => port
-                .parse()
-                .ok()
-                .filter(|&port| port != 0)
-                .ok_or_else(|| wrong("the port is none"))?,
-            None if tls => 636,
-            None => 389,
-        };
-        Ok(Self::Server { tls, host: host.to_owned(), port })
-    }
-}
-
-impl<'de> Deserialize<'de> for Url {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
-    }
 }
 
 impl Settings for Config {
     const SECTION: &'static str = "ldap";
 
     fn check(&self, several_organizations: bool) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        self.check_connection(&mut problems);
-        if self.users.is_none() && self.groups.is_none() {
-            problems.push(
-                Problem::new(
-                    "",
-                    "neither people nor groups are mapped, so nothing would be written",
-                )
-                .help("add [ldap.users], [ldap.groups] or both"),
-            );
-        }
-        if let Some(users) = &self.users {
-            check_users(users, several_organizations, &mut problems);
-        }
-        if let Some(groups) = &self.groups {
-            check_groups(groups, several_organizations, &mut problems);
-        }
-        problems
+        check::section(self, several_organizations)
     }
 
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
@@ -296,6 +215,11 @@ impl Settings for Config {
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {
+        let several_organizations = context.organizations.len() > 1;
+        // Whoever builds without checking must not send a password in clear text either.
+        if let Some(problem) = self.check(several_organizations).into_iter().next() {
+            return Err(problem);
+        }
         let transport: Box<dyn Transport> = match &self.url {
             Url::File(path) => {
                 let path = context.folder.join(path);
@@ -311,42 +235,12 @@ impl Settings for Config {
             self.users.clone(),
             self.groups.clone(),
             self.bind_dn.clone(),
-            context.organizations.len() > 1,
+            several_organizations,
         )))
     }
 }
 
 impl Config {
-    fn check_connection(&self, problems: &mut Vec<Problem>) {
-        let Url::Server { tls, .. } = self.url else {
-            return;
-        };
-        if tls && self.starttls {
-            problems.push(
-                Problem::new("starttls", "an ldaps:// address is protected from the first byte")
-                    .help("leave starttls out, or use ldap://"),
-            );
-        }
-        if !tls && !self.starttls && !self.allow_plaintext {
-            problems.push(
-                Problem::new("url", "the bind password and everybody's data would go in clear text")
-                    .help("use ldaps://, or starttls = true; on a machine's own loopback allow_plaintext = true may do"),
-            );
-        }
-        if self.bind_dn.as_ref().is_none_or(Dn::is_root) {
-            problems.push(
-                Problem::new("bind_dn", "nothing can be written without signing in").help(
-                    "name an account of the relay's own, with rights on its part of the tree",
-                ),
-            );
-        }
-        if self.bind_password.is_none() {
-            problems.push(Problem::new("bind_password", "the bind DN has no password").help(
-                "bind_password = { credential = \"..\" }, { file = \"..\" } or { env = \"..\" }",
-            ));
-        }
-    }
-
     fn client(
         &self,
         tls: bool,
@@ -382,156 +276,6 @@ impl Config {
             timeout: context.timeout,
         };
         Ok(Client::new(server, context.concurrency))
-    }
-}
-
-/// What no mapping may write: what the server keeps, what other keys say, what is never read back.
-const RESERVED: &[(&str, &str)] = &[
-    ("objectClass", "is what object_classes says"),
-    ("memberOf", "is worked out by the server from the groups' members"),
-    ("entryUUID", "is the server's own"),
-    ("nsUniqueId", "is the server's own"),
-    ("entryDN", "is the server's own"),
-    ("entryCSN", "is the server's own"),
-    ("createTimestamp", "is the server's own"),
-    ("modifyTimestamp", "is the server's own"),
-    ("pwdAccountLockedTime", "is written by disabling and enabling"),
-    ("nsAccountLock", "is written by disabling and enabling"),
-];
-
-fn check_users(users: &Users, several_organizations: bool, problems: &mut Vec<Problem>) {
-    check_place("users", &users.dn, users.base.as_ref(), several_organizations, problems);
-    check_classes("users", &users.object_classes, problems);
-    check_mapping("users.attributes", &users.attributes, problems);
-    check_mapping("users.initial", &users.initial, problems);
-    let deprovision = &users.deprovision;
-    check_mapping(
-        "users.deprovision.disabled_attributes",
-        &deprovision.disabled_attributes,
-        problems,
-    );
-    if users.attributes.get("userPassword").is_some() {
-        problems.push(
-            Problem::new("users.attributes.userPassword", "a stored password never equals what was written, so it would be written again and again")
-                .help("a password that is set once belongs in [ldap.users.initial]"),
-        );
-    }
-    for (name, _) in users.initial.iter().filter(|(name, _)| users.attributes.get(name).is_some()) {
-        problems.push(
-            Problem::new(
-                format!("users.initial.{name}"),
-                "is kept up to date by users.attributes too",
-            )
-            .help("leave it out of one of the two"),
-        );
-    }
-    for name in users.correlate.iter().filter(|name| users.attributes.get(name).is_none()) {
-        problems.push(
-            Problem::new(
-                "users.correlate",
-                format!("`{name}` is not mapped, so there is nothing to look for"),
-            )
-            .help(format!(
-                "add it to [ldap.users.attributes], e.g. {name} = \"{{{{ externalId }}}}\""
-            )),
-        );
-    }
-    let moves = [deprovision.deactivate, deprovision.delete].contains(&Policy::Move);
-    match &deprovision.move_to {
-        None if moves => problems.push(
-            Problem::new(
-                "users.deprovision.move_to",
-                "somebody is to be moved, and nothing says where",
-            )
-            .help("move_to = \"ou=leavers,dc=example,dc=org\""),
-        ),
-        Some(place) if users.base().is_some_and(|base| base.is_within(place)) => problems.push(
-            Problem::new(
-                "users.deprovision.move_to",
-                format!("everybody is within `{place}` already"),
-            )
-            .help("choose a part of the tree beside or below the people"),
-        ),
-        _ => {}
-    }
-    let stays = |policy| matches!(policy, Policy::Disable | Policy::Move);
-    if deprovision.purge_after.is_some()
-        && !stays(deprovision.deactivate)
-        && !stays(deprovision.delete)
-    {
-        problems.push(
-            Problem::new(
-                "users.deprovision.purge_after",
-                "nobody is disabled or moved, so nobody would be purged",
-            )
-            .help("leave it out, or set delete = \"disable\""),
-        );
-    }
-}
-
-fn check_groups(groups: &Groups, several_organizations: bool, problems: &mut Vec<Problem>) {
-    check_place("groups", &groups.dn, groups.base.as_ref(), several_organizations, problems);
-    check_classes("groups", &groups.object_classes, problems);
-    check_mapping("groups.attributes", &groups.attributes, problems);
-    if !is_attribute(groups.member_attribute()) {
-        problems.push(Problem::new("groups.member_attribute", "is not an attribute's name"));
-    }
-    if groups.attributes.get(groups.member_attribute()).is_some() {
-        problems.push(
-            Problem::new(
-                format!("groups.attributes.{}", groups.member_attribute()),
-                "members are written as they join and leave",
-            )
-            .help("leave it out"),
-        );
-    }
-}
-
-fn check_place(
-    section: &str,
-    dn: &DnTemplate,
-    base: Option<&Dn>,
-    several: bool,
-    problems: &mut Vec<Problem>,
-) {
-    match (base, dn.base()) {
-        (None, None) => problems.push(
-            Problem::new(format!("{section}.base"), "the dn has templates in more than its first step, so nothing says where to look for entries")
-                .help(format!("add [ldap.{section}] base, the part of the tree that all of them are in")),
-        ),
-        (Some(base), Some(below)) if !below.is_within(base) => problems.push(
-            Problem::new(format!("{section}.base"), format!("entries would be made in `{below}`, outside of `{base}`")),
-        ),
-        _ => {}
-    }
-    if several && !dn.reads("organization") {
-        problems.push(
-            Problem::new(format!("{section}.dn"), "several organizations would share one name for different entries")
-                .help("use {{ organization.key }} in it, or make a connector for each with organizations = [..]"),
-        );
-    }
-}
-
-fn check_classes(section: &str, classes: &[String], problems: &mut Vec<Problem>) {
-    if classes.is_empty() {
-        problems.push(Problem::new(
-            format!("{section}.object_classes"),
-            "an entry needs an object class",
-        ));
-    }
-    for class in classes.iter().filter(|class| !is_attribute(class)) {
-        problems.push(Problem::new(
-            format!("{section}.object_classes"),
-            format!("`{class}` is not an object class's name"),
-        ));
-    }
-}
-
-fn check_mapping(path: &str, mapping: &Mapping, problems: &mut Vec<Problem>) {
-    for (name, why) in RESERVED {
-        if mapping.get(name).is_some() {
-            problems.push(Problem::new(format!("{path}.{name}"), *why).help("leave it out"));
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::dn::Dn;
 use crate::error::{Kind, code};
 use crate::locate::{Claim, Found, Site, is_own_trace};
 use crate::project::{self, Goal, Posture, Seal};
-use crate::transport::{Entry, Modification};
+use crate::transport::{Entry, Modification, NewName};
 
 /// The entry after it was brought in line.
 pub(crate) struct Brought {
@@ -169,25 +169,18 @@ impl Ldap {
         if found.dn == goal.dn && found.dn.rdn().is_some_and(|held| held.is_exactly(rdn)) {
             return Ok((found.entry, false));
         }
-        let parent = goal.dn.parent();
-        let other_parent = (found.dn.parent() != parent).then_some(&parent);
-        self.rename(&found.entry.dn, &rdn.to_string(), other_parent).await?;
+        self.rename(&found, &goal.dn).await?;
         let dn = goal.dn.to_string();
         let entry = self.read(&dn, &reads(goal, anchor)).await?.ok_or_else(|| unreadable(&dn))?;
         Ok((entry, true))
     }
 
-    pub(crate) async fn rename(
-        &self,
-        dn: &str,
-        rdn: &str,
-        parent: Option<&Dn>,
-    ) -> Result<(), DeliveryError> {
-        let parent = parent.map(ToString::to_string);
-        self.transport.rename(dn, rdn, parent.as_deref()).await.map_err(|fault| {
-            let to = parent.map_or_else(|| rdn.to_owned(), |parent| format!("{rdn},{parent}"));
-            fault.into_error(Kind::Write, &format!("renaming `{dn}` to `{to}`"))
-        })
+    async fn rename(&self, found: &Found, to: &Dn) -> Result<(), DeliveryError> {
+        let dn = &found.entry.dn;
+        self.transport
+            .rename(dn, &NewName::between(&found.dn, to))
+            .await
+            .map_err(|fault| fault.into_error(Kind::Write, &format!("renaming `{dn}` to `{to}`")))
     }
 
     pub(crate) async fn change(
@@ -320,8 +313,9 @@ impl Ldap {
             };
             return Ok((dn.clone(), action));
         };
-        self.rename(dn, &rdn.to_string(), Some(place)).await?;
-        let new = place.child(rdn).to_string();
+        let new = place.child(rdn);
+        self.rename(found, &new).await?;
+        let new = new.to_string();
         let entry = self.read(&new, &["objectClass".to_owned()]).await?;
         Ok((entry.map_or(new, |entry| entry.dn), Action::Moved))
     }

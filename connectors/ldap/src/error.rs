@@ -30,8 +30,9 @@ pub(crate) enum Fault {
     Setup { what: String },
     /// The connection broke before the operation was sent.
     NotSent { source: Cause },
-    /// The operation was sent, and no answer came: it may still be carried out.
-    Lost { source: Cause },
+    /// The operation was sent, and no answer came: it may still be carried out. `closed` tells a
+    /// connection that ended from a server that is silent.
+    Lost { source: Cause, closed: bool },
 }
 
 /// A result other than success, as the server worded it.
@@ -79,7 +80,7 @@ impl Fault {
                 in_doubt: false,
                 source: Some(source),
             },
-            Self::Lost { source } => DeliveryError::Later {
+            Self::Lost { source, .. } => DeliveryError::Later {
                 what: format!("{action} was not answered"),
                 retry_after: None,
                 in_doubt: kind == Kind::Write,
@@ -142,7 +143,7 @@ impl fmt::Display for Fault {
             Self::Refusal(refusal) => write!(f, "the server answered {refusal}"),
             Self::Unreachable { what, source } => write!(f, "{what}: {source}"),
             Self::Setup { what } => f.write_str(what),
-            Self::NotSent { source } | Self::Lost { source } => {
+            Self::NotSent { source } | Self::Lost { source, .. } => {
                 write!(f, "the connection was lost: {source}")
             }
         }
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn only_a_write_without_an_answer_is_in_doubt() {
-        let lost = || Fault::Lost { source: "timeout".into() };
+        let lost = || Fault::Lost { source: "timeout".into(), closed: false };
         assert!(lost().into_error(Kind::Write, "adding uid=ada").is_in_doubt());
         assert!(!lost().into_error(Kind::Read, "searching").is_in_doubt());
         let not_sent = Fault::NotSent { source: "closed".into() };

@@ -11,7 +11,6 @@ pub(crate) enum Filter {
     /// The entry has the attribute.
     Present(String),
     Equals(String, Vec<u8>),
-    And(Vec<Filter>),
     Or(Vec<Filter>),
 }
 
@@ -37,7 +36,6 @@ impl Filter {
             Self::Equals(attribute, wanted) => entry.values(attribute).iter().any(|value| {
                 dn::folded(value) == dn::folded(wanted) || dn::same_name(value, wanted)
             }),
-            Self::And(filters) => filters.iter().all(|filter| filter.matches(entry)),
             Self::Or(filters) => filters.iter().any(|filter| filter.matches(entry)),
         }
     }
@@ -45,11 +43,6 @@ impl Filter {
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, sign: char, filters: &[Self]| {
-            write!(f, "({sign}")?;
-            filters.iter().try_for_each(|filter| filter.fmt(f))?;
-            f.write_str(")")
-        };
         match self {
             Self::Present(attribute) => write!(f, "({attribute}=*)"),
             Self::Equals(attribute, value) => {
@@ -65,8 +58,11 @@ impl fmt::Display for Filter {
                 }
                 f.write_str(")")
             }
-            Self::And(filters) => list(f, '&', filters),
-            Self::Or(filters) => list(f, '|', filters),
+            Self::Or(filters) => {
+                f.write_str("(|")?;
+                filters.iter().try_for_each(|filter| filter.fmt(f))?;
+                f.write_str(")")
+            }
         }
     }
 }
@@ -89,8 +85,8 @@ mod tests {
         check(&Filter::equals("cn", "a b*(ü)\\\0"), "(cn=a\\20b\\2a\\28\\c3\\bc\\29\\5c\\00)");
         check(&Filter::any_of("mail", &["a", "b"]), "(|(mail=a)(mail=b))");
         check(
-            &Filter::And(vec![Filter::anything(), Filter::equals("uid", "*)(uid=*))(|(uid=*")]),
-            "(&(objectClass=*)(uid=\\2a\\29\\28uid=\\2a\\29\\29\\28|\\28uid=\\2a))",
+            &Filter::equals("uid", "*)(uid=*))(|(uid=*"),
+            "(uid=\\2a\\29\\28uid=\\2a\\29\\29\\28|\\28uid=\\2a)",
         );
     }
 
@@ -108,9 +104,6 @@ mod tests {
         assert!(Filter::equals("manager", "UID=bo,DC=x").matches(&entry));
         assert!(!Filter::equals("mail", "*").matches(&entry));
         assert!(Filter::any_of("mail", &["b", "ada@x.example"]).matches(&entry));
-        assert!(
-            !Filter::And(vec![Filter::anything(), Filter::equals("mail", "b")]).matches(&entry)
-        );
     }
 
     proptest! {

@@ -78,12 +78,9 @@ impl<'a> Compared<'a> {
             let held = entry.values(attribute).iter();
             held.map(move |value| (attribute.clone(), text(&dn::folded(value))))
         });
-        Listed {
-            address: entry.dn.clone(),
-            values,
-            correlation: correlation.collect(),
-            ..Listed::default()
-        }
+        let mut correlation: Vec<_> = correlation.collect();
+        correlation.sort();
+        Listed { address: entry.dn.clone(), values, correlation, ..Listed::default() }
     }
 }
 
@@ -193,7 +190,7 @@ impl Ldap {
         let compared = Compared::groups(groups);
         let member = groups.member_attribute();
         let attributes = reads(&compared, [member, dialect.anchor]);
-        for place in groups.base() {
+        if let Some(place) = groups.base() {
             self.walk(place, compared.filter(), &attributes, &mut |entry| {
                 let mut listed = compared.normalised(&entry);
                 entry.text(dialect.anchor).unwrap_or_default().clone_into(&mut listed.target_id);

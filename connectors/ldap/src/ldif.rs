@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::transport::{Attributes, Modification, Values};
+use crate::transport::{Attributes, Modification, NewName, Values};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     Add { dn: String, attributes: Attributes },
     Modify { dn: String, changes: Vec<Modification> },
-    Rename { dn: String, rdn: String, parent: Option<String> },
+    Rename { dn: String, to: NewName },
     Delete { dn: String },
 }
 
@@ -42,12 +42,12 @@ impl Record {
                     out.push_str("-\n");
                 }
             }
-            Self::Rename { dn, rdn, parent } => {
+            Self::Rename { dn, to } => {
                 line(&mut out, "dn", dn.as_bytes());
                 line(&mut out, "changetype", b"modrdn");
-                line(&mut out, "newrdn", rdn.as_bytes());
-                line(&mut out, "deleteoldrdn", b"1");
-                if let Some(parent) = parent {
+                line(&mut out, "newrdn", to.rdn.as_bytes());
+                line(&mut out, "deleteoldrdn", if to.delete_old { b"1" } else { b"0" });
+                if let Some(parent) = &to.parent {
                     line(&mut out, "newsuperior", parent.as_bytes());
                 }
             }
@@ -150,15 +150,19 @@ fn block_record(block: &str) -> Result<Option<Annotated>, String> {
         }
         "modify" => Record::Modify { dn, changes: modifications(lines)? },
         "modrdn" | "moddn" => {
-            let (mut rdn, mut parent) = (None, None);
+            let (mut rdn, mut parent, mut delete_old) = (None, None, true);
             for (name, value) in lines {
                 match name.as_str() {
                     "newrdn" => rdn = Some(text(value)?),
                     "newsuperior" => parent = Some(text(value)?),
+                    "deleteoldrdn" => delete_old = value != b"0",
                     _ => {}
                 }
             }
-            Record::Rename { dn, rdn: rdn.ok_or("it has no newrdn")?, parent }
+            Record::Rename {
+                dn,
+                to: NewName { rdn: rdn.ok_or("it has no newrdn")?, parent, delete_old },
+            }
         }
         "delete" => Record::Delete { dn },
         other => return Err(format!("it has the unknown changetype `{other}`")),
@@ -246,8 +250,11 @@ mod tests {
         );
         let rename = Record::Rename {
             dn: "uid=ada,dc=x".to_owned(),
-            rdn: "uid=bo".to_owned(),
-            parent: Some("ou=y,dc=x".to_owned()),
+            to: NewName {
+                rdn: "uid=bo".to_owned(),
+                parent: Some("ou=y,dc=x".to_owned()),
+                delete_old: true,
+            },
         };
         assert_eq!(
             rename.to_text(),
@@ -293,29 +300,30 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn what_is_written_reads_back(
-            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..12), 1..4),
-            name in "\\PC{1,12}",
-        ) {
-            let dn = format!("uid={},dc=x", crate::dn::escape(&name));
-            let records = [
-                Record::Add { dn: dn.clone(), attributes: vec![("cn".to_owned(), values.clone())] },
-                Record::Modify {
-                    dn: dn.clone(),
-                    changes: vec![
-                        Modification::Delete("cn".to_owned(), Vec::new()),
-                        Modification::Add("cn".to_owned(), values),
-                    ],
-                },
-                Record::Rename { dn: dn.clone(), rdn: "uid=b".to_owned(), parent: None },
-                Record::Delete { dn },
-            ];
-            let text: String = records.iter().map(Record::to_text).collect();
-            let (read, complete) = read(&text).expect("what we wrote is readable");
-            prop_assert_eq!(complete, text.len());
-            let read: Vec<Record> = read.into_iter().map(|annotated| annotated.record).collect();
-            prop_assert_eq!(read.as_slice(), records.as_slice());
-        }
-    }
+           #[test]
+           fn what_is_written_reads_back(
+               values in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..12), 1..4),
+               name in "\\PC{1,12}",
+           ) {
+               let dn = format!("uid={},dc=x", crate::dn::escape(&name));
+               let records = [
+                   Record::Add { dn: dn.clone(), attributes: vec![("cn".to_owned(), values.clone())] },
+                   Record::Modify {
+                       dn: dn.clone(),
+                       changes: vec![
+                           Modification::Delete("cn".to_owned(), Vec::new()),
+                           Modification::Add("cn".to_owned(), values),
+                       ],
+                   },
+                   Record::Rename {
+    dn: dn.clone(), to: NewName { rdn: "uid=b".to_owned(), parent: None, delete_old: false } },
+                   Record::Delete { dn },
+               ];
+               let text: String = records.iter().map(Record::to_text).collect();
+               let (read, complete) = read(&text).expect("what we wrote is readable");
+               prop_assert_eq!(complete, text.len());
+               let read: Vec<Record> = read.into_iter().map(|annotated| annotated.record).collect();
+               prop_assert_eq!(read.as_slice(), records.as_slice());
+           }
+       }
 }

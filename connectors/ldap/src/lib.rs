@@ -6,6 +6,7 @@
 //! [`project`] for what is wanted, [`transport`] for what is asked of a directory, [`error`] for
 //! what its answers mean.
 
+mod check;
 mod client;
 mod config;
 mod connector;
@@ -25,5 +26,6 @@ mod preview;
 mod project;
 mod tls;
 mod transport;
+mod url;
 
 pub use config::Config;

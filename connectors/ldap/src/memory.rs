@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::diff;
-use crate::dn::{self, Dn};
+use crate::dn::{self, Dn, Rdn};
 use crate::error::{Fault, code};
 use crate::ldif::{self, Annotated, Record};
-use crate::transport::{Attributes, Entry, Modification, Query, Scope, Sink, Transport};
+use crate::transport::{Attributes, Entry, Modification, NewName, Query, Scope, Sink, Transport};
 
 /// What a comment above a record says of the entry's id: a server would make one itself, and
 /// would take none from us.
@@ -89,10 +89,12 @@ impl Memory {
 /// Appends the text whole, or leaves the file as it was.
 fn append(file: &mut File, text: &str) -> io::Result<()> {
     let length = file.metadata()?.len();
-    file.write_all(text.as_bytes()).inspect_err(|_| {
-        // On a full disk this takes no room; should it fail too, opening takes the rest off.
-        let _ = file.set_len(length);
-    })
+    let written = file.write_all(text.as_bytes());
+    if written.is_err() {
+        // Takes no room, so it works on a full disk too.
+        file.set_len(length)?;
+    }
+    written
 }
 
 fn new_id() -> String {
@@ -132,7 +134,7 @@ impl Tree {
                 self.0.insert(key.clone(), after);
                 Ok(vec![(key, Some(before))])
             }
-            Record::Rename { dn, rdn, parent } => self.rename(dn, rdn, parent.as_deref()),
+            Record::Rename { dn, to } => self.rename(dn, to),
             Record::Delete { dn } => {
                 let key = name(dn)?.key();
                 let before = self.0.remove(&key).ok_or_else(|| missing(dn))?;
@@ -141,20 +143,22 @@ impl Tree {
         }
     }
 
-    fn rename(&mut self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<Undo, Fault> {
+    fn rename(&mut self, dn: &str, to: &NewName) -> Result<Undo, Fault> {
         let old = name(dn)?;
-        let step = name(rdn)?;
+        let step = name(&to.rdn)?;
         let step = step.rdn().ok_or_else(|| Fault::refusal(34, "the new name is empty"))?;
-        let parent = parent.map_or_else(|| Ok(old.parent()), name)?;
+        let parent = to.parent.as_deref().map_or_else(|| Ok(old.parent()), name)?;
         let new = parent.child(step);
-        let (from, to) = (old.key(), new.key());
-        if from != to && self.0.contains_key(&to) {
+        let (from, key) = (old.key(), new.key());
+        if from != key && self.0.contains_key(&key) {
             return Err(Fault::refusal(code::ENTRY_ALREADY_EXISTS, ""));
         }
         let before = self.0.remove(&from).ok_or_else(|| missing(dn))?;
         let mut after = before.clone();
         after.dn = new.to_string();
-        for (attribute, value) in old.rdn().into_iter().flat_map(dn::Rdn::values) {
+        for (attribute, value) in
+            old.rdn().filter(|_| to.delete_old).into_iter().flat_map(Rdn::values)
+        {
             if let Some((_, values)) = slot(&mut after.attributes, attribute) {
                 values.retain(|held| dn::folded(held) != dn::folded(value));
             }
@@ -168,9 +172,9 @@ impl Tree {
             }
         }
         after.attributes.retain(|(_, values)| !values.is_empty());
-        self.0.insert(to.clone(), after);
+        self.0.insert(key.clone(), after);
         // In this order, since the two keys may be one.
-        Ok(vec![(to, None), (from, Some(before))])
+        Ok(vec![(key, None), (from, Some(before))])
     }
 
     fn undo(&mut self, undo: Undo) {
@@ -305,9 +309,8 @@ impl Transport for Memory {
         self.write(&Record::Modify { dn: dn.to_owned(), changes })
     }
 
-    async fn rename(&self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<(), Fault> {
-        let parent = parent.map(str::to_owned);
-        self.write(&Record::Rename { dn: dn.to_owned(), rdn: rdn.to_owned(), parent })
+    async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault> {
+        self.write(&Record::Rename { dn: dn.to_owned(), to: to.clone() })
     }
 
     async fn delete(&self, dn: &str) -> Result<(), Fault> {

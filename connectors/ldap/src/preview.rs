@@ -11,7 +11,7 @@ use crate::connector::Ldap;
 use crate::dn::Dn;
 use crate::ldif::Record;
 use crate::project::{self, Goal, Posture, Seal};
-use crate::transport::{Attributes, Modification, Values};
+use crate::transport::{Attributes, Modification, NewName, Values};
 
 const NOTHING: &str = "# nothing would be written\n";
 
@@ -141,9 +141,7 @@ fn renaming(held: &Dn, wanted: &Dn) -> String {
     if held == wanted && old.is_exactly(rdn) {
         return String::new();
     }
-    let parent = wanted.parent();
-    let parent = (held.parent() != parent).then(|| parent.to_string());
-    Record::Rename { dn: held.to_string(), rdn: rdn.to_string(), parent }.to_text()
+    Record::Rename { dn: held.to_string(), to: NewName::between(held, wanted) }.to_text()
 }
 
 /// What an entry is compared with. It is written value by value, which only the entry itself can

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use crate::dn;
+use crate::dn::{self, Dn, Rdn};
 use crate::error::Fault;
 use crate::filter::Filter;
 
@@ -58,6 +58,33 @@ pub(crate) enum Modification {
     Delete(String, Values),
 }
 
+/// Where an entry goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewName {
+    pub(crate) rdn: String,
+    /// The new parent, if it is another.
+    pub(crate) parent: Option<String>,
+    /// Whether the values that named the entry until now go. Those of another attribute stay: an
+    /// object class may demand them, and what is mapped is put right afterwards.
+    pub(crate) delete_old: bool,
+}
+
+impl NewName {
+    /// What leads from one name to the other.
+    pub(crate) fn between(old: &Dn, new: &Dn) -> Self {
+        let parent = new.parent();
+        let named_by = |attribute: &str| {
+            let steps = new.rdn().into_iter().flat_map(Rdn::values);
+            steps.into_iter().any(|(name, _)| dn::same_attribute(name, attribute))
+        };
+        Self {
+            rdn: new.rdn().map(ToString::to_string).unwrap_or_default(),
+            parent: (old.parent() != parent).then(|| parent.to_string()),
+            delete_old: old.rdn().into_iter().flat_map(Rdn::values).all(|(name, _)| named_by(name)),
+        }
+    }
+}
+
 /// How far down a search goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -98,9 +125,7 @@ pub(crate) trait Transport: Send + Sync {
 
     async fn modify(&self, dn: &str, changes: Vec<Modification>) -> Result<(), Fault>;
 
-    /// Gives the entry the first step `rdn`, taking away the values of the old one, and another
-    /// parent if one is given.
-    async fn rename(&self, dn: &str, rdn: &str, parent: Option<&str>) -> Result<(), Fault>;
+    async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault>;
 
     async fn delete(&self, dn: &str) -> Result<(), Fault>;
 }

@@ -1,0 +1,234 @@
+//! Groups: members that come and go by value, and the one that stands for nobody.
+
+use scim_relay_sdk::connector::{
+    Action, Connector, Delivered, HoldKind, Member, MemberDelta, Work,
+};
+use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use scim_relay_sdk::testing::{choir, deleted, group_work, present};
+use uuid::Uuid;
+
+use crate::kit::{Target, USERS, WorkExt as _, address, held, member, person, with};
+use crate::slapd::{Options, RELAY, Slapd};
+
+const BASE: &str = "ou=groups,dc=example,dc=org";
+
+async fn people(connector: &dyn Connector, count: u128) -> Vec<Delivered> {
+    let mut people = Vec::new();
+    for number in 1..=count {
+        let work = present(person(number, &format!("person{number}")));
+        people.push(connector.deliver(&work).await.unwrap());
+    }
+    people
+}
+
+/// Members who are nobody's entries; the server does not ask.
+fn strangers(count: u128) -> Vec<Member> {
+    (0..count)
+        .map(|number| Member {
+            key: ResourceKey {
+                organization: "lillevik".into(),
+                kind: ResourceKind::User,
+                id: ResourceId(Uuid::from_u128(number)),
+            },
+            target_id: Uuid::from_u128(number).to_string(),
+            address: format!("uid=stranger{number:05},ou=people,dc=example,dc=org"),
+        })
+        .collect()
+}
+
+fn changed(joined: &[&Delivered], left: &[&Delivered]) -> Work {
+    let list = |people: &[&Delivered]| people.iter().map(|person| member(person)).collect();
+    group_work(choir(), MemberDelta::Changed { joined: list(joined), left: list(left) })
+}
+
+fn all(members: &[&Delivered]) -> Work {
+    group_work(choir(), MemberDelta::All(members.iter().map(|person| member(person)).collect()))
+}
+
+fn members(slapd: &Slapd) -> Vec<String> {
+    let group = slapd.one("(objectClass=groupOfNames)");
+    group.values("member").into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn members_join_and_leave_and_the_placeholder_makes_room() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 3).await;
+    let [one, two, three] = people.as_slice() else { unreachable!("three people") };
+
+    let made = connector.deliver(&all(&[])).await.unwrap();
+    assert_eq!(
+        (made.action, address(&made)),
+        (Action::Created, "cn=Choir,ou=groups,dc=example,dc=org")
+    );
+    assert_eq!(members(&slapd), [RELAY]);
+
+    let joined = connector.deliver(&changed(&[one, two], &[]).linked(&made)).await.unwrap();
+    assert_eq!(joined.action, Action::Updated);
+    assert_eq!(members(&slapd), [address(one), address(two)]);
+
+    connector.deliver(&changed(&[three], &[one]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [address(two), address(three)]);
+
+    connector.deliver(&changed(&[], &[two, three]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [RELAY]);
+
+    connector.deliver(&all(&[one]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [address(one)]);
+    connector.deliver(&all(&[]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [RELAY]);
+    let again = connector.deliver(&all(&[]).linked(&made)).await.unwrap();
+    assert_eq!(again.action, Action::Unchanged);
+}
+
+#[tokio::test]
+async fn a_delta_that_came_already_writes_what_is_left_of_it() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 4).await;
+    let [one, two, three, four] = people.as_slice() else { unreachable!("four people") };
+    let made = connector.deliver(&all(&[one, two])).await.unwrap();
+    assert_eq!(members(&slapd), [address(one), address(two)]);
+
+    // One is there, four never was.
+    let work = changed(&[one, three], &[two, four]).linked(&made);
+    connector.deliver(&work).await.unwrap();
+    assert_eq!(members(&slapd), [address(one), address(three)]);
+    let again = connector.deliver(&work).await.unwrap();
+    assert_eq!(again.action, Action::Unchanged);
+}
+
+#[tokio::test]
+async fn who_leaves_needs_permission_and_nothing_is_written_without() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 2).await;
+    let [one, two] = people.as_slice() else { unreachable!("two people") };
+    let made = connector.deliver(&all(&[one])).await.unwrap();
+    let before = slapd.one("(cn=Choir)");
+
+    for mut work in [changed(&[two], &[one]), all(&[two])] {
+        work.wanted = present(with(choir(), "displayName", "Big choir")).wanted;
+        let work = work.linked(&made).without(|permit| permit.remove_members = false);
+        let summary = "remove 1 member from `cn=Choir,ou=groups,dc=example,dc=org`".to_owned();
+        assert_eq!(held(connector.deliver(&work).await), (HoldKind::MemberRemoval, summary));
+        assert_eq!(slapd.one("(cn=Choir)"), before);
+    }
+    let joins = changed(&[two], &[]).linked(&made).without(|permit| permit.remove_members = false);
+    connector.deliver(&joins).await.unwrap();
+    assert_eq!(members(&slapd), [address(one), address(two)]);
+}
+
+#[tokio::test]
+async fn a_large_group_is_written_in_parts() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let crowd = strangers(2_500);
+    let made =
+        connector.deliver(&group_work(choir(), MemberDelta::All(crowd.clone()))).await.unwrap();
+    assert_eq!(members(&slapd).len(), 2_500);
+
+    let (stay, leave) = crowd.split_at(1);
+    let delta = MemberDelta::Changed { joined: Vec::new(), left: leave.to_vec() };
+    connector.deliver(&group_work(choir(), delta).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [stay[0].address.as_str()]);
+
+    let delta = MemberDelta::Changed { joined: leave.to_vec(), left: stay.to_vec() };
+    connector.deliver(&group_work(choir(), delta).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd).len(), 2_499);
+    connector
+        .deliver(&group_work(choir(), MemberDelta::All(Vec::new())).linked(&made))
+        .await
+        .unwrap();
+    assert_eq!(members(&slapd), [RELAY]);
+}
+
+#[tokio::test]
+async fn renames_reach_the_members_of_groups() {
+    let slapd = Slapd::start_with(&Options { refint: true, ..Options::default() }).await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 1).await;
+    let made = connector.deliver(&all(&[&people[0]])).await.unwrap();
+    let renamed = present(person(1, "married")).linked(&people[0]);
+    let renamed = connector.deliver(&renamed).await.unwrap();
+    // The server repairs the reference in its own time, or the group's next work does.
+    let work = changed(&[&renamed], &[&people[0]]).linked(&made);
+    connector.deliver(&work).await.unwrap();
+    assert_eq!(members(&slapd), [address(&renamed)]);
+    let again = connector.deliver(&all(&[&renamed]).linked(&made)).await.unwrap();
+    assert_eq!(again.action, Action::Unchanged);
+}
+
+#[tokio::test]
+async fn the_server_s_own_filler_is_no_member() {
+    let slapd = Slapd::start_with(&Options { refint: true, ..Options::default() }).await;
+    let filler = "cn=admin,dc=example,dc=org";
+    let connector =
+        Target::of(&slapd).connect_with(&format!("{USERS}refint_nothing = \"{filler}\"\n"));
+    let people = people(&*connector, 2).await;
+    let made = connector.deliver(&all(&[&people[0]])).await.unwrap();
+    slapd.apply(&format!("dn: {}\nchangetype: delete\n", address(&people[0])));
+    while members(&slapd) != [filler] {
+        tokio::task::yield_now().await;
+    }
+    let empty = connector.deliver(&all(&[]).linked(&made)).await.unwrap();
+    assert_eq!(empty.action, Action::Unchanged);
+    connector.deliver(&changed(&[&people[1]], &[]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [address(&people[1])]);
+}
+
+#[tokio::test]
+async fn a_group_is_renamed_and_deleted() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 1).await;
+    let made = connector.deliver(&all(&[&people[0]])).await.unwrap();
+    let named = with(choir(), "displayName", "Kor, stort");
+    let renamed = connector.deliver(&present(named.clone()).linked(&made)).await.unwrap();
+    assert_eq!(renamed.action, Action::Renamed);
+    let group = slapd.one("(objectClass=groupOfNames)");
+    assert_eq!((group.dn.as_str(), group.values("cn")), (address(&renamed), vec!["Kor, stort"]));
+    assert_eq!(group.values("member"), [address(&people[0])]);
+
+    let gone = deleted(named).linked(&renamed);
+    let (kind, _) =
+        held(connector.deliver(&gone.clone().without(|permit| permit.remove = false)).await);
+    assert_eq!(kind, HoldKind::Removal);
+    assert_eq!(connector.deliver(&gone).await.unwrap().action, Action::Deleted);
+    assert_eq!(connector.deliver(&gone).await.unwrap().action, Action::Unchanged);
+    assert_eq!(connector.deliver(&gone.link(None)).await.unwrap().action, Action::Ignored);
+    assert_eq!(slapd.search(BASE, "(objectClass=groupOfNames)"), []);
+}
+
+#[tokio::test]
+async fn a_group_that_was_there_before_is_taken_over_with_approval_only() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 1).await;
+    slapd.apply(&format!(
+        "dn: cn=choir,{BASE}\nchangetype: add\nobjectClass: groupOfNames\ncn: choir\nmember: {RELAY}\n"
+    ));
+    let work = all(&[&people[0]]);
+    let (kind, _) =
+        held(connector.deliver(&work.clone().without(|permit| permit.take_over = false)).await);
+    assert_eq!(kind, HoldKind::TakeOver);
+    assert_eq!(members(&slapd), [RELAY]);
+    let taken = connector.deliver(&work).await.unwrap();
+    assert_eq!(taken.action, Action::Adopted);
+    assert_eq!(members(&slapd), [address(&people[0])]);
+}
+
+#[tokio::test]
+async fn a_group_that_was_deleted_by_hand_asks_for_all_its_members() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 2).await;
+    let made = connector.deliver(&all(&[&people[0]])).await.unwrap();
+    slapd.apply(&format!("dn: {}\nchangetype: delete\n", address(&made)));
+    let work = changed(&[&people[1]], &[]).linked(&made);
+    let asked = connector.deliver(&work).await.unwrap();
+    assert_eq!((asked.link, asked.revisit), (None, Some(work.now)));
+    connector.deliver(&all(&[&people[0], &people[1]])).await.unwrap();
+    assert_eq!(members(&slapd), [address(&people[0]), address(&people[1])]);
+}

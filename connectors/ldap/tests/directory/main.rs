@@ -1,0 +1,16 @@
+//! The connector against a real OpenLDAP server, one for each test.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "these are tests; the lint's exception does not reach helpers"
+)]
+
+#[path = "../slapd/mod.rs"]
+mod slapd;
+
+mod connection;
+mod groups;
+mod kit;
+mod leavers;
+mod listing;
+mod people;
