@@ -6,7 +6,8 @@ use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use scim_relay_sdk::connector::{Action, Change, Decision, DeliveryError, Resource, Verb, Work};
 use scim_relay_sdk::testing::{ada, choir, conformance, created, deleted, present};
 
-use crate::kit::{Server, person};
+use crate::kit::person;
+use crate::server::Server;
 
 fn parsed(data: &str) -> Message<'_> {
     MessageParser::default().parse(data.as_bytes()).unwrap()

@@ -1,70 +1,19 @@
-//! Starting a mail server, and a connector that sends to it.
+//! A connector that sends to the tests' mail server, and servers that misbehave.
 
-use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use scim_relay_email::Config;
 use scim_relay_sdk::connector::{BuildContext, Connector, Resource, Settings as _};
 use scim_relay_sdk::testing::{ada, organization, secrets};
-use serde::Deserialize;
 
-/// A running aiosmtpd; it ends with this value.
-pub(crate) struct Server {
-    process: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-/// A mail that the server took.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Taken {
-    /// Which of the connections that brought mails it came over, counted from 1.
-    pub(crate) connection: u32,
-    pub(crate) tls: bool,
-    /// Whether the client had signed in.
-    pub(crate) user: bool,
-    /// What the client called itself.
-    pub(crate) helo: String,
-    pub(crate) from: String,
-    pub(crate) to: Vec<String>,
-    /// Headers and text.
-    pub(crate) data: String,
-}
+use crate::server::Server;
 
 impl Server {
-    /// `mode` is `starttls`, `implicit` or `plain`; `options` may have `auth`.
-    pub(crate) fn start(mode: &str, options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        certificates(folder.path());
-        let path = |name: &str| folder.path().join(name);
-        let mut process = Command::new(python())
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/smtp/server.py"))
-            .args([path("mails"), path("server.pem"), path("server.key")])
-            .arg(mode)
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the mail server starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut line).expect("it prints its port");
-        let port = line.trim().parse().expect("it prints its port");
-        Self { process, port, folder }
-    }
-
-    /// The server's address for this scheme, under the name its certificate is for.
-    pub(crate) fn url(&self, scheme: &str) -> String {
-        format!("{scheme}://localhost:{}", self.port)
-    }
-
     /// A connector to it over STARTTLS, which trusts its authority and knows the password.
     pub(crate) fn connector(&self) -> Arc<dyn Connector> {
         self.connector_with(
@@ -74,26 +23,13 @@ impl Server {
     }
 
     pub(crate) fn connector_with(&self, url: &str, more: &str) -> Arc<dyn Connector> {
-        connector(self.folder.path(), &format!("url = \"{url}\"\n{more}"))
+        connector(self.folder(), &format!("url = \"{url}\"\n{more}"))
     }
 
     /// One whose mails come from this address.
     pub(crate) fn connector_from(&self, from: &str, more: &str) -> Arc<dyn Connector> {
         let text = format!("from = \"{from}\"\nurl = \"{}\"\n{more}", self.url("smtp"));
-        build(self.folder.path(), &text)
-    }
-
-    /// What it has taken so far.
-    pub(crate) fn taken(&self) -> Vec<Taken> {
-        let mails = fs::read_to_string(self.folder.path().join("mails")).unwrap_or_default();
-        mails.lines().map(|line| serde_json::from_str(line).expect("it writes JSON")).collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
+        build(self.folder(), &text)
     }
 }
 
@@ -147,41 +83,4 @@ pub(crate) fn scripted(words: &'static [&'static str]) -> (u16, thread::JoinHand
         heard + &String::from_utf8_lossy(&rest)
     });
     (port, server)
-}
-
-/// A throw-away authority and a certificate of its for `localhost`.
-fn certificates(folder: &Path) {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
-    let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    let server = params.signed_by(&key, &authority).expect("a certificate");
-    let write = |name: &str, text: String| {
-        fs::write(folder.join(name), text).expect("the folder can be written to");
-    };
-    write("ca.pem", authority.pem());
-    write("server.pem", server.pem());
-    write("server.key", key.serialize_pem());
-}
-
-/// A Python that has aiosmtpd. The first test to ask makes it, the others wait for that.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aiosmtpd-1.4.6");
-    let lock = File::create(folder.with_extension("lock")).expect("the lock file");
-    lock.lock().expect("the lock");
-    let python = folder.join("bin/python");
-    let ready = folder.join("ready");
-    if !ready.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"]));
-        File::create(ready).expect("the folder is there now");
-    }
-    python
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().expect("python3 with venv is needed for these tests");
-    assert!(status.success(), "{command:?} failed");
 }

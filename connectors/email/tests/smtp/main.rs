@@ -6,3 +6,4 @@
 mod conversation;
 mod delivery;
 mod kit;
+mod server;
