@@ -28,7 +28,8 @@ const LONGEST_ID: usize = 256;
 /// A request apart from its body.
 pub(super) struct Call {
     pub(super) caller: Caller,
-    pub(super) headers: HeaderMap,
+    if_match: Option<String>,
+    if_none_match: Option<String>,
     /// The query, decoded. Entra's `?aadOptscim062020` is a name without a value, and no harm.
     pub(super) query: Vec<(String, String)>,
 }
@@ -39,7 +40,12 @@ impl<S: Sync> FromRequestParts<S> for Call {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let Query(query) = Query::try_from_uri(&parts.uri)
             .map_err(|_| scim::Error::invalid_syntax("the query cannot be read"))?;
-        Ok(Self { caller: caller(parts)?, headers: parts.headers.clone(), query })
+        Ok(Self {
+            caller: caller(parts)?,
+            if_match: list(&parts.headers, &header::IF_MATCH),
+            if_none_match: list(&parts.headers, &header::IF_NONE_MATCH),
+            query,
+        })
     }
 }
 
@@ -65,24 +71,20 @@ impl Call {
 
     /// `If-Match`; what is not even text is no version of ours.
     pub(super) fn precondition(&self) -> Precondition {
-        Precondition::if_match(self.list(&header::IF_MATCH).as_deref())
+        Precondition::if_match(self.if_match.as_deref())
     }
 
     /// `If-None-Match`, when it names this version.
     pub(super) fn has(&self, etag: &str) -> bool {
-        self.list(&header::IF_NONE_MATCH).is_some_and(|list| Precondition::names(&list, etag))
+        self.if_none_match.as_deref().is_some_and(|list| Precondition::names(list, etag))
     }
+}
 
-    /// The lines of a header as one list (RFC 9110 section 5.3).
-    fn list(&self, name: &header::HeaderName) -> Option<String> {
-        let lines: Vec<_> = self
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|line| line.to_str().unwrap_or_default())
-            .collect();
-        (!lines.is_empty()).then(|| lines.join(","))
-    }
+/// The lines of a header as one list (RFC 9110 section 5.3).
+fn list(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+    let lines: Vec<_> =
+        headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
 }
 
 /// The last piece of the path.

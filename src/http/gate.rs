@@ -190,7 +190,25 @@ fn known(method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use http::StatusCode;
+    use jiff::Timestamp;
+    use scim_relay_sdk::connector::OrganizationInfo;
+    use secrecy::ExposeSecret;
+    use tower::{Layer, ServiceExt};
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::RateLimit;
+    use crate::directory::Directory;
+    use crate::http::Limits;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{NewToken, Store};
+    use crate::token::{self, TokenBook};
 
     #[track_caller]
     fn check_accept(accept: &[&str], expected: bool) {
@@ -232,5 +250,47 @@ mod tests {
         assert_eq!(resource("/scim/a/v2/Schemas"), "discovery");
         assert_eq!(resource("/scim/a/v2/Ada"), "other");
         assert_eq!(resource("/"), "other");
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_request_and_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), |_, _| {}).unwrap());
+        let organization = store.organizations(vec!["lillevik".to_owned()]).await.unwrap()[0];
+        let secret = token::generate();
+        let row = NewToken {
+            organization,
+            lookup: secret.lookup,
+            hash: secret.hash,
+            name: String::new(),
+            read_only: false,
+            created: Timestamp::UNIX_EPOCH,
+            expires: None,
+        };
+        store.add_token(row).await.unwrap();
+        let book = Arc::new(TokenBook::default());
+        book.reload(&*store).await.unwrap();
+        let rate = RateLimit { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+        let limits = Limits { max_body: 1, rate };
+        let (metrics, clock): (Arc<metrics::Metrics>, _) = (Arc::default(), SystemClock::shared());
+        let scim =
+            Scim::new(Arc::clone(&store), book, Arc::clone(&metrics), Arc::clone(&clock), limits);
+        let info = OrganizationInfo {
+            key: "lillevik".into(),
+            name: String::new(),
+            locale: None,
+            schemas: Arc::default(),
+        };
+        let directory = Directory::new(store, clock, organization, Arc::new(info), "https://x");
+        scim.replace(vec![directory], limits);
+
+        let routes = Router::new().fallback(|| async { panic!("ada@example.com") as StatusCode });
+        let service = from_fn_with_state(Arc::new(scim), pass).layer(routes);
+        let bearer = format!("Bearer {}", secret.text.expose_secret());
+        let request = Request::get("/scim/lillevik/v2/Users").header(header::AUTHORIZATION, bearer);
+        let response = service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!((response.status().as_u16(), metrics.panics.get()), (500, 1));
+        let body = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("ada"), "{body:?}");
     }
 }

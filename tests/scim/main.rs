@@ -1,0 +1,10 @@
+//! The SCIM service over a real socket and a real store.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod access;
+mod bodies;
+mod connections;
+mod providers;
+mod races;
+mod relay;
+mod verbs;
