@@ -139,9 +139,8 @@ impl Ldap {
         let attributes = reads(goal, anchor);
         match self.transport.add(&dn, goal.entry()).await {
             Ok(()) => {
-                let entry = self.read(&dn, &attributes).await?.ok_or_else(|| unreadable(&dn))?;
-                let anchor = anchor_of(&entry, anchor)?;
-                Ok(Created::Made(Brought { dn: entry.dn, anchor, action: Action::Created }))
+                let made = self.made(&dn, &attributes, anchor).await.map_err(after_creation)?;
+                Ok(Created::Made(made))
             }
             Err(fault) if fault.code() == Some(code::ENTRY_ALREADY_EXISTS) => {
                 let entry = self.read(&dn, &attributes).await?.ok_or_else(|| unreadable(&dn))?;
@@ -156,6 +155,18 @@ impl Ldap {
             }
             Err(fault) => Err(fault.into_error(Kind::Write, &format!("adding `{dn}`"))),
         }
+    }
+
+    /// What the server made of a new entry.
+    async fn made(
+        &self,
+        dn: &str,
+        attributes: &[String],
+        anchor: &str,
+    ) -> Result<Brought, DeliveryError> {
+        let entry = self.read(dn, attributes).await?.ok_or_else(|| unreadable(dn))?;
+        let anchor = anchor_of(&entry, anchor)?;
+        Ok(Brought { dn: entry.dn, anchor, action: Action::Created })
     }
 
     /// The entry under its right name, read again if it had another.
@@ -215,7 +226,19 @@ impl Ldap {
             return Ok(Delivered { link: None, revisit: None, action });
         };
 
-        let since = work.link.as_ref().filter(|link| link.stage == stage).map(|link| link.since);
+        // Somebody opened it again by hand, or it was kept until now: the time begins anew.
+        let place = users.deprovision.move_to.as_ref();
+        let closed = match policy {
+            Policy::Disable => seal.holds(&found.entry),
+            Policy::Move => {
+                place.is_some_and(|place| found.dn.is_within(place))
+                    && (seal.holds(&found.entry) || !seal.is_possible())
+            }
+            Policy::Delete | Policy::Keep => true,
+        };
+        let since = (work.link.as_ref())
+            .filter(|link| closed && link.stage == stage)
+            .map(|link| link.since);
         let due = (users.deprovision.purge_after)
             .filter(|_| matches!(policy, Policy::Disable | Policy::Move))
             .and_then(|period| since.unwrap_or(work.now).checked_add(period.0).ok());
@@ -234,9 +257,7 @@ impl Ldap {
                 seal.demand(&dialect.product)?;
                 self.close(work, &found, &seal, None).await?
             }
-            Policy::Move => {
-                self.close(work, &found, &seal, users.deprovision.move_to.as_ref()).await?
-            }
+            Policy::Move => self.close(work, &found, &seal, place).await?,
         };
         let link = Link {
             target_id: anchor_of(&found.entry, dialect.anchor)?,
@@ -325,6 +346,21 @@ enum Created {
     Made(Brought),
     /// Another entry has that name.
     Taken(Found),
+}
+
+/// A failure after the entry was made: without a link, only the doubt tells the next attempt that
+/// it may be ours.
+pub(crate) fn after_creation(error: DeliveryError) -> DeliveryError {
+    match error {
+        DeliveryError::Later { what, retry_after, source, .. } => {
+            DeliveryError::Later { what, retry_after, in_doubt: true, source }
+        }
+        DeliveryError::Unreachable { what, source }
+        | DeliveryError::Credentials { what, source } => {
+            DeliveryError::Later { what, retry_after: None, in_doubt: true, source }
+        }
+        other => other,
+    }
 }
 
 /// What to read of an entry that should be like `goal`.

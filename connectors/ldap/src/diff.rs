@@ -1,5 +1,8 @@
 //! From what an entry holds and what it should hold to the smallest modify between them. Pure.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use crate::dn;
 use crate::project::Goal;
 use crate::transport::{Attributes, Entry, Modification, Values};
@@ -22,21 +25,16 @@ const WITHOUT_EQUALITY: &[&str] = &[
     "userSMIMECertificate",
 ];
 
-/// Whether two values of an attribute are the same to us: names and object classes as the server
-/// sees them, everything else octet by octet, so that a corrected capital letter arrives.
-pub(crate) fn same_value(attribute: &str, one: &[u8], other: &[u8]) -> bool {
+/// A value in the spelling that equal ones share: names and object classes as the server sees
+/// them, everything else octet by octet, so that a corrected capital letter arrives.
+pub(crate) fn comparable<'a>(attribute: &str, value: &'a [u8]) -> Cow<'a, [u8]> {
     if is_one_of(NAMES, attribute) {
-        dn::same_name(one, other)
+        dn::name_key(value).into()
     } else if is_one_of(&["nsAccountLock", "objectClass"], attribute) {
-        one.eq_ignore_ascii_case(other)
+        value.to_ascii_lowercase().into()
     } else {
-        one == other
+        value.into()
     }
-}
-
-/// Whether the attribute's values are names of entries.
-pub(crate) fn holds_names(attribute: &str) -> bool {
-    is_one_of(NAMES, attribute)
 }
 
 fn is_one_of(list: &[&str], attribute: &str) -> bool {
@@ -53,10 +51,8 @@ pub(crate) fn difference(entry: &Entry, goal: &Goal) -> Vec<Modification> {
     }
     changes.extend(exact(entry, &goal.attributes));
     for (name, unwanted) in &goal.unwanted {
-        let held: Values = (entry.values(name).iter())
-            .filter(|held| unwanted.iter().any(|value| same_value(name, held, value)))
-            .cloned()
-            .collect();
+        let kept = without(name, entry.values(name), unwanted);
+        let held = without(name, entry.values(name), &kept);
         if !held.is_empty() {
             changes.push(Modification::Delete(name.clone(), held));
         }
@@ -100,10 +96,8 @@ fn attribute(name: &str, current: &[Vec<u8>], wanted: &[Vec<u8>]) -> Vec<Modific
 
 /// The values of `from` that are not in `other`.
 fn without(attribute: &str, from: &[Vec<u8>], other: &[Vec<u8>]) -> Values {
-    from.iter()
-        .filter(|value| !other.iter().any(|held| same_value(attribute, held, value)))
-        .cloned()
-        .collect()
+    let held: BTreeSet<_> = other.iter().map(|value| comparable(attribute, value)).collect();
+    from.iter().filter(|value| !held.contains(&comparable(attribute, value))).cloned().collect()
 }
 
 #[cfg(test)]

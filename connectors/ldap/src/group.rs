@@ -1,13 +1,15 @@
 //! Groups and their members: added and removed by value, so that one more in a group of a hundred
 //! thousand is one value on the wire.
 
+use std::collections::BTreeSet;
+
 use scim_relay_sdk::connector::{
     Action, Delivered, DeliveryError, HoldKind, Member, MemberDelta, Resource, Wanted, Work,
 };
 
 use crate::config::Groups;
 use crate::connector::{Ldap, demand_removal, ignored};
-use crate::deliver::{active_link, reads};
+use crate::deliver::{active_link, after_creation, reads};
 use crate::dn;
 use crate::error::{Fault, Kind, code};
 use crate::filter::Filter;
@@ -23,6 +25,10 @@ const CHUNK: usize = 1_000;
 struct Delta {
     joined: Values,
     left: Values,
+    /// A placeholder to put in, where nobody is left.
+    fill: Option<Vec<u8>>,
+    /// Those that stand for nobody and go, where somebody joins.
+    unfill: Values,
 }
 
 impl Ldap {
@@ -98,25 +104,17 @@ impl Ldap {
         let brought = self.bring(work, &goal, found, dialect.anchor, &|_: &Found| None).await?;
 
         let mut action = brought.action;
-        let changed = if action == Action::Created {
-            let joined = everybody.into_iter().skip(CHUNK).collect();
-            let rest = Delta { joined, left: Values::new() };
-            self.write_steps(
-                &brought.dn,
-                steps(groups.member_attribute(), rest, Values::new(), None),
-            )
-            .await?
-        } else {
-            self.deliver_members(groups, work, &brought.dn).await?
-        };
-        if changed && action == Action::Unchanged {
+        if action == Action::Created {
+            let rest =
+                Delta { joined: everybody.into_iter().skip(CHUNK).collect(), ..Delta::default() };
+            self.write_members(groups, &brought.dn, &rest).await.map_err(after_creation)?;
+        } else if self.deliver_members(groups, work, &brought.dn).await?
+            && action == Action::Unchanged
+        {
             action = Action::Updated;
         }
-        Ok(Delivered {
-            link: Some(active_link(work, brought.anchor, brought.dn)),
-            revisit: None,
-            action,
-        })
+        let link = active_link(work, brought.anchor, brought.dn);
+        Ok(Delivered { link: Some(link), revisit: None, action })
     }
 
     /// The linked group, or whatever has its name.
@@ -170,7 +168,9 @@ impl Ldap {
     ) -> Result<(Values, Values), DeliveryError> {
         let attribute = groups.member_attribute();
         let entry = self.read(dn, &[attribute.to_owned()]).await?.unwrap_or_default();
-        Ok(entry.values(attribute).iter().cloned().partition(|value| self.is_filler(groups, value)))
+        let fillers = keys(&self.fillers(groups));
+        let members = entry.values(attribute).iter().cloned();
+        Ok(members.partition(|value| fillers.contains(&dn::name_key(value))))
     }
 
     /// Brings the members in line; whether anything was to be done.
@@ -187,13 +187,13 @@ impl Ldap {
                 self.compare_members(groups, work, dn, |current| Delta {
                     joined: missing(&wanted, current),
                     left: missing(current, &wanted),
+                    ..Delta::default()
                 })
                 .await
             }
             Some(MemberDelta::Changed { joined, left }) => {
                 let (joined, left) = (addresses(joined), addresses(left));
-                let delta = Delta { joined: joined.clone(), left: left.clone() };
-                match self.try_members(groups, dn, delta).await {
+                match self.try_members(groups, dn, joined.clone(), left.clone()).await {
                     // Somebody was faster: a late twin of this work, a hand, the server's own
                     // referential integrity.
                     Err(fault)
@@ -205,6 +205,7 @@ impl Ldap {
                         self.compare_members(groups, work, dn, |current| Delta {
                             joined: missing(&joined, current),
                             left: present(&left, current),
+                            ..Delta::default()
                         })
                         .await
                     }
@@ -222,41 +223,44 @@ impl Ldap {
         dn: &str,
         difference: impl Fn(&Values) -> Delta,
     ) -> Result<bool, DeliveryError> {
-        let attribute = groups.member_attribute();
         let (fillers, current) = self.members_of(groups, dn).await?;
-        let delta = difference(&current);
+        let mut delta = difference(&current);
         if !delta.left.is_empty() && !work.permit.remove_members {
             return Err(hold_members(delta.left.len(), dn));
         }
         let empty = current.len() + delta.joined.len() == delta.left.len();
-        let fill = empty && fillers.is_empty() && groups.needs_a_member();
-        let unfill = if empty { Values::new() } else { fillers };
-        self.write_steps(dn, steps(attribute, delta, unfill, fill.then(|| self.placeholder())))
-            .await
+        if !empty {
+            delta.unfill = fillers;
+        } else if fillers.is_empty() && groups.needs_a_member() {
+            delta.fill = Some(self.placeholder());
+        }
+        self.write_members(groups, dn, &delta).await
     }
 
     /// Writes the delta without reading the members: only whether the placeholder is among them is
     /// asked, and that the last one leaves is told by the server.
-    async fn try_members(&self, groups: &Groups, dn: &str, delta: Delta) -> Result<bool, Fault> {
-        if delta.joined.is_empty() && delta.left.is_empty() {
+    async fn try_members(
+        &self,
+        groups: &Groups,
+        dn: &str,
+        joined: Values,
+        left: Values,
+    ) -> Result<bool, Fault> {
+        if joined.is_empty() && left.is_empty() {
             return Ok(false);
         }
         let attribute = groups.member_attribute();
-        let unfill = if delta.joined.is_empty() {
-            Values::new()
-        } else {
-            self.fillers_in(groups, dn).await?
-        };
-        let chunks = steps(attribute, delta, unfill, None);
-        for chunk in chunks {
-            match self.transport.modify(dn, chunk.clone()).await {
+        let unfill =
+            if joined.is_empty() { Values::new() } else { self.fillers_in(groups, dn).await? };
+        for step in steps(attribute, &Delta { joined, left, fill: None, unfill }) {
+            match self.transport.modify(dn, step.clone()).await {
                 Err(fault)
                     if fault.code() == Some(code::OBJECT_CLASS_VIOLATION)
                         && groups.needs_a_member() =>
                 {
                     let fill = Modification::Add(attribute.to_owned(), vec![self.placeholder()]);
-                    let chunk = std::iter::once(fill).chain(chunk).collect();
-                    self.transport.modify(dn, chunk).await?;
+                    let step = std::iter::once(fill).chain(step).collect();
+                    self.transport.modify(dn, step).await?;
                 }
                 done => done?,
             }
@@ -264,11 +268,13 @@ impl Ldap {
         Ok(true)
     }
 
-    async fn write_steps(
+    async fn write_members(
         &self,
+        groups: &Groups,
         dn: &str,
-        steps: Vec<Vec<Modification>>,
+        delta: &Delta,
     ) -> Result<bool, DeliveryError> {
+        let steps = steps(groups.member_attribute(), delta);
         let changed = !steps.is_empty();
         for step in steps {
             self.transport.modify(dn, step).await.map_err(|fault| failed(fault, dn))?;
@@ -300,7 +306,7 @@ impl Ldap {
 
     /// Members that stand for nobody: our own placeholder, and what the server's referential
     /// integrity puts where the last one vanished.
-    fn fillers(&self, groups: &Groups) -> Values {
+    pub(crate) fn fillers(&self, groups: &Groups) -> Values {
         let mut fillers = Values::new();
         if groups.needs_a_member() {
             fillers.push(self.placeholder());
@@ -311,10 +317,6 @@ impl Ldap {
             fillers.push(nothing.to_string().into_bytes());
         }
         fillers
-    }
-
-    pub(crate) fn is_filler(&self, groups: &Groups, value: &[u8]) -> bool {
-        self.fillers(groups).iter().any(|filler| dn::same_name(filler, value))
     }
 }
 
@@ -328,10 +330,15 @@ fn failed(fault: Fault, dn: &str) -> DeliveryError {
 }
 
 fn addresses(members: &[Member]) -> Values {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let unique =
         members.iter().filter(|member| seen.insert(dn::name_key(member.address.as_bytes())));
     unique.map(|member| member.address.clone().into_bytes()).collect()
+}
+
+/// Names in the one spelling that they can be compared by.
+pub(crate) fn keys(values: &[Vec<u8>]) -> BTreeSet<Vec<u8>> {
+    values.iter().map(|value| dn::name_key(value)).collect()
 }
 
 /// The values of `of` that are not in `from`.
@@ -346,26 +353,17 @@ fn present(of: &[Vec<u8>], from: &[Vec<u8>]) -> Values {
     of.iter().filter(|value| held.contains(&dn::name_key(value))).cloned().collect()
 }
 
-fn keys(values: &[Vec<u8>]) -> std::collections::BTreeSet<Vec<u8>> {
-    values.iter().map(|value| dn::name_key(value)).collect()
-}
-
 /// The modifies that carry a delta: those who join first, so that the group is never empty on the
 /// way; a placeholder goes with the first who join and comes with the last who leave.
-fn steps(
-    attribute: &str,
-    delta: Delta,
-    unfill: Values,
-    fill: Option<Vec<u8>>,
-) -> Vec<Vec<Modification>> {
+fn steps(attribute: &str, delta: &Delta) -> Vec<Vec<Modification>> {
     let add = |values: &[Vec<u8>]| Modification::Add(attribute.to_owned(), values.to_vec());
     let delete = |values: &[Vec<u8>]| Modification::Delete(attribute.to_owned(), values.to_vec());
     let mut steps: Vec<Vec<Modification>> =
         delta.joined.chunks(CHUNK).map(|chunk| vec![add(chunk)]).collect();
-    if !unfill.is_empty() {
+    if !delta.unfill.is_empty() {
         match steps.first_mut() {
-            Some(first) => first.push(delete(&unfill)),
-            None => steps.push(vec![delete(&unfill)]),
+            Some(first) => first.push(delete(&delta.unfill)),
+            None => steps.push(vec![delete(&delta.unfill)]),
         }
     }
     // A small delta is one modify.
@@ -376,10 +374,11 @@ fn steps(
             _ => steps.push(vec![delete(chunk)]),
         }
     }
-    if let Some(filler) = fill {
+    if let Some(filler) = &delta.fill {
+        let fill = add(std::slice::from_ref(filler));
         match steps.last_mut() {
-            Some(last) => last.insert(0, add(&[filler])),
-            None => steps.push(vec![add(&[filler])]),
+            Some(last) => last.insert(0, fill),
+            None => steps.push(vec![fill]),
         }
     }
     steps

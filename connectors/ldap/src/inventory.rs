@@ -13,6 +13,7 @@ use crate::diff;
 use crate::dn::{self, Dn};
 use crate::error::{Fault, Kind, code};
 use crate::filter::Filter;
+use crate::group;
 use crate::project::{self, Goal, Posture};
 use crate::transport::{Entry, Query, Scope, Values};
 
@@ -69,7 +70,7 @@ impl<'a> Compared<'a> {
             if !held.is_empty() {
                 values.push((
                     (*attribute).to_owned(),
-                    sorted(held.iter().map(|value| shown(attribute, value))),
+                    sorted(held.iter().map(|value| text(&diff::comparable(attribute, value)))),
                 ));
             }
         }
@@ -82,11 +83,6 @@ impl<'a> Compared<'a> {
         correlation.sort();
         Listed { address: entry.dn.clone(), values, correlation, ..Listed::default() }
     }
-}
-
-/// A value as the two sides have it: a name in its one spelling, anything else as it is.
-fn shown(attribute: &str, value: &[u8]) -> String {
-    if diff::holds_names(attribute) { text(&dn::name_key(value)) } else { text(value) }
 }
 
 fn text(value: &[u8]) -> String {
@@ -189,14 +185,15 @@ impl Ldap {
     ) -> Result<(), InventoryError> {
         let compared = Compared::groups(groups);
         let member = groups.member_attribute();
+        let fillers = group::keys(&self.fillers(groups));
         let attributes = reads(&compared, [member, dialect.anchor]);
         if let Some(place) = groups.base() {
             self.walk(place, compared.filter(), &attributes, &mut |entry| {
                 let mut listed = compared.normalised(&entry);
                 entry.text(dialect.anchor).unwrap_or_default().clone_into(&mut listed.target_id);
-                let members =
-                    entry.values(member).iter().filter(|value| !self.is_filler(groups, value));
-                listed.members = Some(sorted(members.map(|value| text(&dn::name_key(value)))));
+                let members = entry.values(member).iter().map(|value| dn::name_key(value));
+                let members = members.filter(|key| !fillers.contains(key));
+                listed.members = Some(sorted(members.map(|key| text(&key))));
                 listing(listed);
             })
             .await?;
@@ -243,6 +240,3 @@ fn explained(fault: &Fault) -> String {
         _ => fault.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,7 +26,9 @@ impl Record {
                 line(&mut out, "dn", dn.as_bytes());
                 line(&mut out, "changetype", b"add");
                 for (name, values) in attributes {
-                    values.iter().for_each(|value| line(&mut out, name, value));
+                    for value in values {
+                        line(&mut out, name, value);
+                    }
                 }
             }
             Self::Modify { dn, changes } => {
@@ -38,7 +40,9 @@ impl Record {
                         Modification::Delete(name, values) => ("delete", name, values),
                     };
                     line(&mut out, verb, name.as_bytes());
-                    values.iter().for_each(|value| line(&mut out, name, value));
+                    for value in values {
+                        line(&mut out, name, value);
+                    }
                     out.push_str("-\n");
                 }
             }
@@ -116,7 +120,7 @@ fn block_record(block: &str) -> Result<Option<Annotated>, String> {
     for line in block.lines() {
         match (line.strip_prefix(' '), line.strip_prefix('#')) {
             (Some(folded), _) => {
-                lines.last_mut().ok_or("it begins with a folded line")?.push_str(folded)
+                lines.last_mut().ok_or("it begins with a folded line")?.push_str(folded);
             }
             (_, Some(comment)) => comments.push(comment.trim().to_owned()),
             _ if line.is_empty() => {}

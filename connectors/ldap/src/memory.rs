@@ -2,7 +2,7 @@
 //! that is opened again starts from what the file says. For demonstrations, dry runs against a
 //! new mapping, and handing changes to somebody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -233,29 +233,29 @@ fn slot<'a>(attributes: &'a mut Attributes, name: &str) -> Option<&'a mut (Strin
 }
 
 fn modify(attributes: &mut Attributes, change: &Modification) -> Result<(), Fault> {
+    let (Modification::Add(name, given) | Modification::Delete(name, given)) = change;
+    if slot(attributes, name).is_none() {
+        attributes.push((name.clone(), Vec::new()));
+    }
+    let (_, values) = slot(attributes, name).expect("it was just put there");
+    let keys = |values: &[Vec<u8>]| -> BTreeSet<Vec<u8>> {
+        values.iter().map(|value| diff::comparable(name, value).into_owned()).collect()
+    };
+    let (held, changed) = (keys(values), keys(given));
     match change {
-        Modification::Add(name, added) => {
-            if slot(attributes, name).is_none() {
-                attributes.push((name.clone(), Vec::new()));
+        Modification::Add(..) => {
+            if !held.is_disjoint(&changed) || changed.len() < given.len() {
+                return Err(Fault::refusal(code::ATTRIBUTE_OR_VALUE_EXISTS, name.clone()));
             }
-            let (_, values) = slot(attributes, name).expect("it was just put there");
-            for value in added {
-                if values.iter().any(|held| diff::same_value(name, held, value)) {
-                    return Err(Fault::refusal(code::ATTRIBUTE_OR_VALUE_EXISTS, name.clone()));
-                }
-                values.push(value.clone());
-            }
+            values.extend_from_slice(given);
         }
-        Modification::Delete(name, removed) => {
-            let absent = || Fault::refusal(code::NO_SUCH_ATTRIBUTE, name.clone());
-            let (_, values) = slot(attributes, name).ok_or_else(absent)?;
-            if removed.is_empty() {
-                values.clear();
+        Modification::Delete(..) => {
+            if held.is_empty() || !held.is_superset(&changed) {
+                return Err(Fault::refusal(code::NO_SUCH_ATTRIBUTE, name.clone()));
             }
-            for value in removed {
-                let at = values.iter().position(|held| diff::same_value(name, held, value));
-                values.remove(at.ok_or_else(absent)?);
-            }
+            values.retain(|value| {
+                !given.is_empty() && !changed.contains(&*diff::comparable(name, value))
+            });
         }
     }
     attributes.retain(|(_, values)| !values.is_empty());
@@ -317,3 +317,6 @@ impl Transport for Memory {
         self.write(&Record::Delete { dn: dn.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests;

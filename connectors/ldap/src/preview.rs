@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use scim_relay_sdk::connector::{DeliveryError, Gone, MemberDelta, Resource, Wanted, Work};
+use scim_relay_sdk::connector::{DeliveryError, Gone, Member, MemberDelta, Resource, Wanted, Work};
 use scim_relay_sdk::scim::ResourceKind;
 
 use crate::config::{Groups, Policy, Users};
@@ -42,7 +42,7 @@ impl Ldap {
             return Ok(deletion(work));
         }
         let goal = project::user(users, resource, &dialect, posture)?;
-        Ok(entry(work, &goal))
+        Ok(or_nothing(entry(work, &goal)))
     }
 
     fn preview_group(
@@ -53,7 +53,7 @@ impl Ldap {
     ) -> Result<String, DeliveryError> {
         let mut goal = project::group(groups, resource)?;
         let attribute = groups.member_attribute().to_owned();
-        let addresses = |members: &[scim_relay_sdk::connector::Member]| -> Values {
+        let addresses = |members: &[Member]| -> Values {
             members.iter().map(|member| member.address.clone().into_bytes()).collect()
         };
         let (joined, left) = match &work.members {
@@ -83,7 +83,7 @@ impl Ldap {
             }
             text.push_str(&Record::Modify { dn: goal.dn.to_string(), changes }.to_text());
         }
-        Ok(text)
+        Ok(or_nothing(text))
     }
 
     fn preview_gone(
@@ -114,6 +114,10 @@ impl Ldap {
         }
         Ok(text)
     }
+}
+
+fn or_nothing(text: String) -> String {
+    if text.is_empty() { NOTHING.to_owned() } else { text }
 }
 
 fn deletion(work: &Work) -> String {
@@ -147,7 +151,6 @@ fn renaming(held: &Dn, wanted: &Dn) -> String {
 /// What an entry is compared with. It is written value by value, which only the entry itself can
 /// show.
 fn replacements(dn: &str, attributes: &Attributes) -> String {
-    let mut text = String::from("# of these, the values that the entry does not hold\n");
     let mut changes = Vec::new();
     for (name, values) in masked(attributes.clone()) {
         changes.push(if values.is_empty() {
@@ -157,10 +160,10 @@ fn replacements(dn: &str, attributes: &Attributes) -> String {
         });
     }
     if changes.is_empty() {
-        return NOTHING.to_owned();
+        return String::new();
     }
-    text.push_str(&Record::Modify { dn: dn.to_owned(), changes }.to_text());
-    text
+    let record = Record::Modify { dn: dn.to_owned(), changes }.to_text();
+    format!("# of these, the values that the entry does not hold\n{record}")
 }
 
 /// The attributes with nobody's password in them.
@@ -170,7 +173,7 @@ fn masked(mut attributes: Attributes) -> Attributes {
         let secret = (name.contains("password") && !name.ends_with("time"))
             || ["unicodepwd", "userpkcs12", "krbprincipalkey"].contains(&name.as_str());
         if secret {
-            values.iter_mut().for_each(|value| *value = b"***".to_vec());
+            values.fill(b"***".to_vec());
         }
     }
     attributes

@@ -8,7 +8,9 @@
 #[path = "../slapd/mod.rs"]
 mod slapd;
 
+mod between;
 mod connection;
+mod doubt;
 mod groups;
 mod kit;
 mod leavers;
