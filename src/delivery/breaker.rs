@@ -19,6 +19,9 @@ const PROBE_CREDENTIALS: Backoff =
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {
     trouble: Option<Trouble>,
+    /// Since the target last took something: one that answers probes and takes nothing is not
+    /// asked every other second for ever.
+    probes: u32,
 }
 
 /// Why a target gets nothing.
@@ -30,7 +33,6 @@ pub struct Trouble {
     /// It refuses who we are: somebody must change a credential.
     pub credentials: bool,
     pub next_probe: Timestamp,
-    probes: u32,
 }
 
 impl Breaker {
@@ -48,15 +50,9 @@ impl Breaker {
             return false;
         }
         let credentials = matches!(error, DeliveryError::Credentials { .. });
-        let mut trouble = Trouble {
-            since: now,
-            error: error.chain(),
-            credentials,
-            next_probe: now,
-            probes: 0,
-        };
-        trouble.schedule(now, dice);
-        self.trouble = Some(trouble);
+        self.trouble =
+            Some(Trouble { since: now, error: error.chain(), credentials, next_probe: now });
+        self.schedule(now, dice);
         true
     }
 
@@ -65,8 +61,8 @@ impl Breaker {
         if let Some(trouble) = &mut self.trouble {
             trouble.error = error.chain();
             trouble.credentials = matches!(error, DeliveryError::Credentials { .. });
-            trouble.schedule(now, dice);
         }
+        self.schedule(now, dice);
     }
 
     /// Someone asks for a probe now.
@@ -80,13 +76,17 @@ impl Breaker {
     pub fn mend(&mut self, now: Timestamp) -> Option<SignedDuration> {
         self.trouble.take().map(|trouble| now.duration_since(trouble.since))
     }
-}
 
-impl Trouble {
+    /// The target took something: whatever was the matter is over.
+    pub fn took(&mut self) {
+        self.probes = 0;
+    }
+
     fn schedule(&mut self, now: Timestamp, dice: f64) {
+        let Some(trouble) = &mut self.trouble else { return };
         self.probes = self.probes.saturating_add(1);
-        let pace = if self.credentials { PROBE_CREDENTIALS } else { PROBE };
-        self.next_probe = now + pace.delay(self.probes, Duration::ZERO, dice);
+        let pace = if trouble.credentials { PROBE_CREDENTIALS } else { PROBE };
+        trouble.next_probe = now + pace.delay(self.probes, Duration::ZERO, dice);
     }
 }
 
@@ -120,6 +120,21 @@ mod tests {
             breaker.still_down(&down(), NOW, 1.0);
         }
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_target_that_answers_and_takes_nothing_is_asked_less_often() {
+        let mut breaker = Breaker::default();
+        let mut wait = || {
+            breaker.trip(&down(), NOW, 1.0);
+            let at = breaker.trouble().unwrap().next_probe;
+            breaker.mend(NOW);
+            at.duration_since(NOW).as_secs()
+        };
+        assert_eq!([wait(), wait(), wait()], [2, 4, 8]);
+        breaker.took();
+        breaker.trip(&down(), NOW, 1.0);
+        assert_eq!(breaker.trouble().unwrap().next_probe.duration_since(NOW).as_secs(), 2);
     }
 
     #[test]

@@ -1,135 +1,127 @@
 //! One delivery, from its claim to its settlement.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{DeliveryError, Permit, Work};
+use scim_relay_sdk::connector::{Permit, Work};
 
-use super::outcome::{Attempt, Verdict, verdict};
+use super::lane::Core;
+use super::outcome::{self, Attempt, Verdict, verdict};
 use super::{LaneSettings, Shared, backoff, work};
 use crate::metrics;
-use crate::store::{Claim, Once, OnceKey, Outcome, Settlement, StoreError};
+use crate::store::{Case, Claim, Once, OnceKey, Outcome, Settlement, StoreError};
 
-/// How much longer than `limits.timeout` the engine waits: a connector keeps to that limit itself,
-/// and knows better what it was doing when it ran out.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
-
-/// What a lane must know of a delivery's end.
-pub(super) struct Ended {
-    /// The target is in trouble: stop asking it.
-    pub(super) trouble: Option<DeliveryError>,
-    /// The target took something.
-    pub(super) delivered: bool,
-}
+/// Steps (connect, bind, search, write, read back, ...) that one delivery may take: it gets that
+/// many times `limits.timeout` as a whole.
+pub(super) const STEPS: u32 = 6;
 
 /// Carries out a claim and writes down how it ended; does not return before that is written.
-pub(super) async fn deliver(shared: &Shared, settings: &LaneSettings, claim: Claim) -> Ended {
-    let (verdict, covers, member_mark) = match prepare(shared, settings, &claim).await {
-        Ok(Some(ready)) => {
-            let begun = Instant::now();
-            let attempt = attempt(settings, &ready.work).await;
-            let label = metrics::Connector { connector: settings.name.to_string() };
-            shared
-                .metrics
-                .delivery_duration
-                .get_or_create(&label)
-                .observe(begun.elapsed().as_secs_f64());
-            if matches!(attempt, Attempt::Panicked) {
-                shared.metrics.panics.inc();
-            }
-            let now = shared.clock.now();
-            let verdict = verdict(settings, &claim, attempt, now, backoff::dice());
-            if let Some(key) = &ready.once {
-                note(shared, key, verdict.happened).await;
-            }
-            (verdict, ready.covers, ready.member_mark)
-        }
-        Ok(None) => (nothing(), claim.since - 1, 0),
-        Err(Unready::Passed { covers, member_mark }) => (nothing(), covers, member_mark),
-        Err(Unready::Store(error)) => {
-            tracing::warn!(connector = %settings.name, %error, "cannot read what is to be delivered; trying again");
-            (released(), claim.since, 0)
-        }
-    };
-    let ended = Ended {
-        delivered: matches!(verdict.outcome, Outcome::Delivered { .. }),
-        trouble: verdict.trouble,
-    };
+pub(super) async fn deliver(core: &Core, claim: Claim) {
+    let (shared, settings) = (&core.shared, &core.settings);
+    let mut read = Read { mark: claim.mark, covers: claim.since - 1, member_mark: 0 };
+    let verdict = carry_out(core, &claim, &mut read).await;
+    // Before the row is given back: nobody is to claim it for a target that is in trouble.
+    core.note(&verdict);
     tell(shared, settings, &claim, &verdict.outcome, verdict.word);
+    let Read { mark, covers, member_mark } = read;
     let now = shared.clock.now();
-    settle(shared, Settlement { claim, covers, member_mark, outcome: verdict.outcome, now }).await;
-    ended
+    settle(shared, Settlement { claim, mark, covers, member_mark, outcome: verdict.outcome, now })
+        .await;
 }
 
-/// Work that is ready to go.
-struct Ready {
-    work: Work,
-    once: Option<OnceKey>,
+/// Up to where the store was read.
+struct Read {
+    mark: i64,
     covers: i64,
     member_mark: i64,
 }
 
-enum Unready {
-    /// Nothing to do at this target, as far as this reading goes.
-    Passed { covers: i64, member_mark: i64 },
-    Store(StoreError),
-}
-
-impl From<StoreError> for Unready {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
+    let (shared, settings) = (&core.shared, &core.settings);
+    let case = match shared.store.case(claim).await {
+        Ok(Some(case)) => case,
+        Ok(None) => return outcome::nothing(),
+        Err(error) => return unreadable(core, claim, &error),
+    };
+    *read = Read { mark: case.mark, covers: case.covers, member_mark: case.member_mark };
+    let now = shared.clock.now();
+    let judged = catch_unwind(AssertUnwindSafe(|| judge(settings, claim, case, now)));
+    let (mut work, once, reaches) = match judged {
+        Ok(Some(judged)) => judged,
+        Ok(None) => return outcome::nothing(),
+        Err(_) => return ended(core, claim, Attempt::Panicked, claim.in_doubt),
+    };
+    if reaches && !core.may_go().await {
+        return outcome::released();
     }
+    if let Some(key) = &once {
+        match shared.store.once_begin(key, shared.clock.now()).await {
+            // Cut off before anything was sent.
+            Ok(Once::Begun) => work.in_doubt = false,
+            // In doubt, unless a person said to send it all the same.
+            Ok(Once::Interrupted) => {}
+            Ok(Once::Sent) => return outcome::nothing(),
+            Err(error) => return unreadable(core, claim, &error),
+        }
+    }
+    let begun = Instant::now();
+    let attempt = attempt(settings, &work).await;
+    let label = metrics::Connector { connector: settings.name.to_string() };
+    shared.metrics.delivery_duration.get_or_create(&label).observe(begun.elapsed().as_secs_f64());
+    let verdict = ended(core, claim, attempt, work.in_doubt);
+    if let Some(key) = &once {
+        note(shared, key, verdict.happened).await;
+    }
+    verdict
 }
 
-async fn prepare(
-    shared: &Shared,
+/// What is to be done at the target, under which key if once only, and whether it reaches the target
+/// at all; `None` if nothing is to be done.
+fn judge(
     settings: &LaneSettings,
     claim: &Claim,
-) -> Result<Option<Ready>, Unready> {
-    let Some(case) = shared.store.case(claim).await? else { return Ok(None) };
-    let (covers, member_mark) = (case.covers, case.member_mark);
-    let passed = || Unready::Passed { covers, member_mark };
-    let organization = settings.organizations.get(&case.key.organization).ok_or_else(passed)?;
+    case: Case,
+    now: Timestamp,
+) -> Option<(Work, Option<OnceKey>, bool)> {
+    let organization = settings.organizations.get(&case.key.organization)?;
     let resource = work::resource(&case, organization);
     let permit = Permit {
         remove: true,
         remove_members: true,
-        take_over: settings.take_over || claim.approved,
+        // Approved as it was then: not what has changed since.
+        take_over: settings.take_over || (claim.approved && case.mark == claim.mark),
     };
-    let now = shared.clock.now();
     let connector = settings.connector.as_ref();
-    let mut work = work::judge(
+    let left_since = case.gone && !case.deleted;
+    let attempt = claim.attempts + 1;
+    let work = work::judge(
         case,
         resource,
         connector,
         &settings.scope,
         claim.in_doubt,
         permit,
-        claim.attempts + 1,
+        attempt,
         now,
-    )
-    .ok_or_else(passed)?;
+    )?;
     let once = connector.once_key(&work).map(|key| OnceKey {
         connector: Arc::clone(&settings.name),
         organization: Arc::clone(&work.key.organization),
         key,
     });
-    if let Some(key) = &once {
-        match shared.store.once_begin(key, now).await? {
-            // Cut off before anything was sent, or a person said to send it all the same.
-            Once::Begun => work.in_doubt = false,
-            Once::Interrupted => {}
-            Once::Sent => return Err(passed()),
-        }
+    if left_since && once.is_some() {
+        // Nobody is welcomed who has left again.
+        return None;
     }
-    Ok(Some(Ready { work, once, covers, member_mark }))
+    let reaches = connector.reaches(&work);
+    Some((work, once, reaches))
 }
 
 async fn attempt(settings: &LaneSettings, work: &Work) -> Attempt {
-    let limit = settings.timeout + GRACE;
+    let limit = settings.timeout.saturating_mul(STEPS);
     let delivery = AssertUnwindSafe(settings.connector.deliver(work)).catch_unwind();
     match tokio::time::timeout(limit, delivery).await {
         Ok(Ok(answer)) => Attempt::Answered(answer),
@@ -138,12 +130,20 @@ async fn attempt(settings: &LaneSettings, work: &Work) -> Attempt {
     }
 }
 
-fn nothing() -> Verdict {
-    Verdict { outcome: Outcome::Nothing, word: "ignored", trouble: None, happened: None }
+fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdict {
+    if matches!(attempt, Attempt::Panicked) {
+        core.shared.metrics.panics.inc();
+    }
+    verdict(&core.settings, claim, attempt, in_doubt, core.shared.clock.now(), backoff::dice())
 }
 
-fn released() -> Verdict {
-    Verdict { outcome: Outcome::Released, word: "released", trouble: None, happened: None }
+/// The store could not say what is to be done. Busy, it will; but a row that makes no sense is
+/// parked in the end, as whatever else keeps failing.
+fn unreadable(core: &Core, claim: &Claim, error: &StoreError) -> Verdict {
+    let (settings, now) = (&core.settings, core.shared.clock.now());
+    tracing::warn!(connector = %settings.name, resource = claim.resource.0, %error, "cannot read what is to be delivered");
+    let counted = matches!(error, StoreError::Broken(_));
+    outcome::unreadable(settings, claim, error.to_string(), counted, now, backoff::dice())
 }
 
 /// Writes down whether what must happen once did happen. Where that is not known, the ledger says
@@ -154,8 +154,7 @@ async fn note(shared: &Shared, key: &OnceKey, happened: Option<bool>) {
 }
 
 async fn settle(shared: &Shared, settlement: Settlement) {
-    let settlement = Arc::new(settlement);
-    until_written(shared, || shared.store.settle(Settlement::clone(&settlement))).await;
+    until_written(shared, || shared.store.settle(settlement.clone())).await;
 }
 
 /// An outcome that cannot be written (a full disk) waits for room; a hard stop leaves it to the
@@ -179,12 +178,19 @@ fn tell(shared: &Shared, settings: &LaneSettings, claim: &Claim, outcome: &Outco
     shared
         .metrics
         .deliveries
-        .get_or_create(&metrics::Delivery { connector: connector.clone(), outcome: word.to_owned() })
+        .get_or_create(&metrics::Delivery {
+            connector: connector.clone(),
+            outcome: word.to_owned(),
+        })
         .inc();
     match outcome {
         Outcome::Delivered { .. } => {
             let lag = seconds_since(claim.dirty_at, shared.clock.now());
-            shared.metrics.delivery_lag.get_or_create(&metrics::Connector { connector }).observe(lag);
+            shared
+                .metrics
+                .delivery_lag
+                .get_or_create(&metrics::Connector { connector })
+                .observe(lag);
             tracing::debug!(connector = %settings.name, resource = claim.resource.0, outcome = word, "delivered");
         }
         Outcome::Parked { error } => {

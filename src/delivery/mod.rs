@@ -104,11 +104,11 @@ impl Engine {
     }
 
     pub fn connector(&self, name: &str) -> Option<Arc<dyn Connector>> {
-        Some(Arc::clone(&self.lanes.get(name)?.settings.connector))
+        Some(Arc::clone(&self.lanes.get(name)?.settings().connector))
     }
 
     pub fn settings(&self, name: &str) -> Option<&LaneSettings> {
-        Some(&self.lanes.get(name)?.settings)
+        Some(self.lanes.get(name)?.settings())
     }
 
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Decision, Delivered, DeliveryError};
+use scim_relay_sdk::connector::{Decision, Delivered, DeliveryError, Period};
 
 use super::LaneSettings;
 use crate::store::{Claim, Outcome};
@@ -18,6 +18,8 @@ pub(super) enum Attempt {
 
 /// Crashes on the same item after which a person must look: the next one would crash, too.
 const MAX_PANICS: u32 = 3;
+/// A target may ask for this long a wait; beyond it is nonsense.
+const LONGEST_ASKED: Duration = Duration::from_hours(24);
 
 /// What to write down, and whether the target itself is in trouble.
 pub(super) struct Verdict {
@@ -30,10 +32,22 @@ pub(super) struct Verdict {
     pub(super) happened: Option<bool>,
 }
 
+/// Nothing of this target's concern.
+pub(super) fn nothing() -> Verdict {
+    Verdict { outcome: Outcome::Nothing, word: "ignored", trouble: None, happened: None }
+}
+
+/// Not tried.
+pub(super) fn released() -> Verdict {
+    Verdict { outcome: Outcome::Released, word: "released", trouble: None, happened: None }
+}
+
+/// `in_doubt`: it may have happened before this attempt already.
 pub(super) fn verdict(
     settings: &LaneSettings,
     claim: &Claim,
     attempt: Attempt,
+    in_doubt: bool,
     now: Timestamp,
     dice: f64,
 ) -> Verdict {
@@ -51,19 +65,20 @@ pub(super) fn verdict(
             };
         }
         Attempt::Answered(Err(error)) => error,
-        Attempt::TimedOut(limit) => {
-            DeliveryError::in_doubt(format!("no end after {} s", limit.as_secs()))
-        }
+        Attempt::TimedOut(limit) => DeliveryError::in_doubt(format!("no end after {limit:?}")),
         Attempt::Panicked if claim.attempts + 1 >= MAX_PANICS => {
-            return parked("the connector crashed on this item three times".to_owned(), None);
+            let failures = claim.attempts + 1;
+            let error =
+                format!("the connector crashed on this item, its failure number {failures}");
+            return parked(error, None);
         }
         Attempt::Panicked => DeliveryError::in_doubt("the connector crashed on this item"),
     };
-    let in_doubt = error.is_in_doubt();
-    let happened = (!in_doubt).then_some(false);
+    let happened = (!in_doubt && !error.is_in_doubt()).then_some(false);
     match error.decision() {
         Decision::Retry { at_least } => {
-            retry(settings, claim, &error, at_least, in_doubt, happened, now, dice)
+            let due = due(settings, claim, at_least, now, dice);
+            retry(settings, claim, &error, due, happened, now)
         }
         Decision::Park => parked(error.chain(), happened),
         Decision::Hold { kind, summary } => Verdict {
@@ -72,12 +87,18 @@ pub(super) fn verdict(
             trouble: None,
             happened,
         },
-        Decision::After(on) => Verdict {
-            outcome: Outcome::Waiting { on },
-            word: "waiting",
-            trouble: None,
-            happened,
-        },
+        Decision::After(on) => {
+            if let Some(verdict) = given_up(settings, claim, &error, happened, now) {
+                return verdict;
+            }
+            let due = due(settings, claim, Duration::ZERO, now, dice);
+            Verdict {
+                outcome: Outcome::Waiting { on, due },
+                word: "waiting",
+                trouble: None,
+                happened,
+            }
+        }
         Decision::PauseTarget => Verdict {
             outcome: Outcome::Released,
             word: "target_down",
@@ -87,38 +108,73 @@ pub(super) fn verdict(
     }
 }
 
+/// The store could not be read, so nothing was tried.
+pub(super) fn unreadable(
+    settings: &LaneSettings,
+    claim: &Claim,
+    error: String,
+    counted: bool,
+    now: Timestamp,
+    dice: f64,
+) -> Verdict {
+    let due = due(settings, claim, Duration::ZERO, now, dice);
+    if counted {
+        return retry(settings, claim, &DeliveryError::later(error), due, None, now);
+    }
+    Verdict {
+        outcome: Outcome::Retry { due, error, counted, in_doubt: false },
+        word: "retried",
+        trouble: None,
+        happened: None,
+    }
+}
+
 fn parked(error: String, happened: Option<bool>) -> Verdict {
     Verdict { outcome: Outcome::Parked { error }, word: "parked", trouble: None, happened }
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of what a retry hangs on")]
 fn retry(
     settings: &LaneSettings,
     claim: &Claim,
     error: &DeliveryError,
-    at_least: Duration,
-    in_doubt: bool,
+    due: Timestamp,
     happened: Option<bool>,
     now: Timestamp,
-    dice: f64,
 ) -> Verdict {
-    let failing = claim.first_failed.map_or(Duration::ZERO, |first| {
-        Duration::try_from(now.duration_since(first)).unwrap_or_default()
-    });
-    if failing >= settings.give_up_after {
-        let after = scim_relay_sdk::connector::Period(settings.give_up_after);
-        return parked(format!("given up after {after}: {}", error.chain()), happened);
-    }
-    let delay = settings.backoff.delay(claim.attempts + 1, at_least, dice);
-    Verdict {
+    given_up(settings, claim, error, happened, now).unwrap_or_else(|| Verdict {
         outcome: Outcome::Retry {
-            due: now + delay,
+            due,
             error: error.chain(),
             counted: true,
-            in_doubt,
+            in_doubt: error.is_in_doubt(),
         },
         word: "retried",
         trouble: None,
         happened,
-    }
+    })
+}
+
+fn given_up(
+    settings: &LaneSettings,
+    claim: &Claim,
+    error: &DeliveryError,
+    happened: Option<bool>,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let failing = Duration::try_from(now.duration_since(claim.first_failed?)).unwrap_or_default();
+    (failing >= settings.give_up_after).then(|| {
+        let after = Period(settings.give_up_after);
+        parked(format!("given up after {after}: {}", error.chain()), happened)
+    })
+}
+
+fn due(
+    settings: &LaneSettings,
+    claim: &Claim,
+    at_least: Duration,
+    now: Timestamp,
+    dice: f64,
+) -> Timestamp {
+    let delay = settings.backoff.delay(claim.attempts + 1, at_least.min(LONGEST_ASKED), dice);
+    now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }

@@ -43,6 +43,7 @@ pub trait Store: Send + Sync {
     async fn organizations(&self, keys: Vec<String>) -> Result<Vec<OrgId>>;
     /// The connectors of the configuration: new ones are made (and back-filled), those that are
     /// not named any more are disabled, and one with another fingerprint re-evaluates everyone.
+    /// No lane may run meanwhile: what is still claimed is taken back.
     async fn register(&self, connectors: Vec<Registration>) -> Result<Vec<ConnectorId>>;
     async fn connectors(&self) -> Result<Vec<ConnectorRow>>;
     /// Stops or resumes a connector on a person's word.
@@ -70,8 +71,18 @@ pub trait Store: Send + Sync {
         expected: Option<i64>,
         origin: Origin,
     ) -> Result<Deletion>;
-    async fn get(&self, organization: OrgId, kind: ResourceKind, id: ResourceId) -> Result<Option<Stored>>;
-    async fn list(&self, organization: OrgId, schemas: &Schemas, request: ListRequest) -> Result<Page>;
+    async fn get(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+    ) -> Result<Option<Stored>>;
+    async fn list(
+        &self,
+        organization: OrgId,
+        schemas: &Schemas,
+        request: ListRequest,
+    ) -> Result<Page>;
     /// A group's members, in the order they are served.
     async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>>;
     /// The groups that a resource is directly in.
@@ -83,23 +94,40 @@ pub trait Store: Send + Sync {
 
     /// Rings after a commit that made work. It carries no data.
     fn bell(&self) -> watch::Receiver<u64>;
-    /// Takes up to `limit` rows that are due, organizations in turn.
-    async fn claim(&self, connector: ConnectorId, limit: usize, now: Timestamp) -> Result<Vec<Claim>>;
-    /// When the next row falls due that is not due yet.
-    async fn next_due(&self, connector: ConnectorId, now: Timestamp) -> Result<Option<Timestamp>>;
+    /// Takes up to `limit` rows that are due, organizations in turn. One whose name somebody had who
+    /// was deleted waits until the target has let go of that one.
+    async fn claim(
+        &self,
+        connector: ConnectorId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>>;
+    /// When the next row falls due; in the past, if one is due already.
+    async fn next_due(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
     /// What a claim is about; `None` when there is nothing left to do for it.
     async fn case(&self, claim: &Claim) -> Result<Option<Case>>;
     async fn settle(&self, settlement: Settlement) -> Result<()>;
     /// Marks resources dirty at a connector.
-    async fn mark(&self, connector: ConnectorId, resources: Vec<RowId>, reason: Reason, now: Timestamp) -> Result<()>;
+    async fn mark(
+        &self,
+        connector: ConnectorId,
+        resources: Vec<RowId>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<()>;
     /// Marks everyone of an organization (or of all) dirty, in chunks, in the background.
-    async fn mark_everyone(&self, connector: ConnectorId, organization: Option<OrgId>, reason: Reason) -> Result<()>;
+    async fn mark_everyone(
+        &self,
+        connector: ConnectorId,
+        organization: Option<OrgId>,
+        reason: Reason,
+    ) -> Result<()>;
     /// Walks one chunk of what `mark_everyone` began; `false` when nothing is left.
     async fn walk_fanout(&self, now: Timestamp) -> Result<bool>;
     async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
     /// What a person does to the rows that match; how many there were.
     async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
-    /// Since when the oldest row that could be worked on waits.
+    /// Since when the oldest row waits that is to be worked on.
     async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
 
     // === What must happen once ===
@@ -140,7 +168,13 @@ pub trait Store: Send + Sync {
     async fn add_token(&self, token: NewToken) -> Result<TokenId>;
     async fn tokens(&self) -> Result<Vec<TokenRow>>;
     /// Ends a token at `at` (now: revoked; later: the overlap of a rotation).
-    async fn end_token(&self, organization: OrgId, token: TokenId, at: Timestamp, revoke: bool) -> Result<bool>;
+    async fn end_token(
+        &self,
+        organization: OrgId,
+        token: TokenId,
+        at: Timestamp,
+        revoke: bool,
+    ) -> Result<bool>;
     async fn token_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<()>;
     async fn audit(&self, row: AuditRow) -> Result<()>;
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;

@@ -321,6 +321,10 @@ pub struct Case {
     pub link: Option<Link>,
     pub change: Option<Change>,
     pub members: Option<MemberDelta>,
+    /// Gone by now, whatever the change says that this is about.
+    pub gone: bool,
+    /// [`Claim::mark`] at this reading, which may be newer than the claim.
+    pub mark: i64,
     /// Up to which change this reading goes.
     pub covers: i64,
     /// Up to which member mark this reading goes.
@@ -331,6 +335,8 @@ pub struct Case {
 #[derive(Clone, Debug)]
 pub struct Settlement {
     pub claim: Claim,
+    /// Of the [`Case`] that was worked on, or of the claim where none was read.
+    pub mark: i64,
     pub covers: i64,
     pub member_mark: i64,
     pub outcome: Outcome,
@@ -347,8 +353,8 @@ pub enum Outcome {
     Parked { error: String },
     /// Until a person approves.
     Held { kind: HoldKind, summary: String },
-    /// Until that one has settled.
-    Waiting { on: ResourceKey },
+    /// Until that one has settled; again at `due`, where it is not waiting for anything itself.
+    Waiting { on: ResourceKey, due: Timestamp },
     /// The target's concern it is not, or not any more: in line as it is.
     Nothing,
     /// Not tried: given back as it was.

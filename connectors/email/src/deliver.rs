@@ -80,6 +80,10 @@ impl Connector for Email {
         Some(self.triggered(work)?.once_key(work))
     }
 
+    fn reaches(&self, work: &Work) -> bool {
+        self.triggered(work).is_some()
+    }
+
     async fn deliver(&self, work: &Work) -> Result<Delivered, DeliveryError> {
         let action = match self.triggered(work) {
             None => Action::Ignored,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
-use scim_relay_sdk::connector::{Change, Link, Member, MemberDelta, Verb};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use scim_relay_sdk::connector::{Change, Link, Member, MemberDelta, Stage, Verb};
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde_json::json;
 
@@ -25,6 +25,8 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         link,
         change: None,
         members: None,
+        gone: deleted,
+        mark: mark(c, claim)?,
         covers: queue::last_seq(c, claim.resource.0)?,
         member_mark: 0,
     };
@@ -47,11 +49,22 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         );
         case.change = Some(change);
     } else if manner.members && stored.kind == ResourceKind::Group && !deleted {
-        let (members, upto) = members_of(c, claim, case.link.is_none(), organization)?;
+        // While a group was deactivated, nobody told its target who came and went.
+        let is_new = case.link.as_ref().is_none_or(|link| link.stage != Stage::Active);
+        let (members, upto) = members_of(c, claim, is_new, organization)?;
         case.members = Some(members);
         case.member_mark = upto;
     }
     Ok(Some(case))
+}
+
+fn mark(c: &Connection, claim: &Claim) -> Result<i64> {
+    c.prepare_cached("SELECT mark FROM queue WHERE connector = ?1 AND resource = ?2")
+        .and_then(|mut s| {
+            s.query_row([claim.connector.0, claim.resource.0], |row| row.get(0)).optional()
+        })
+        .map(|mark| mark.unwrap_or(claim.mark))
+        .map_err(sql)
 }
 
 struct Manner {
@@ -64,7 +77,11 @@ fn manner(c: &Connection, connector: ConnectorId) -> Result<Manner> {
     c.prepare_cached("SELECT every_event, members, reads_groups FROM connector WHERE id = ?1")
         .and_then(|mut s| {
             s.query_row([connector.0], |row| {
-                Ok(Manner { every_event: row.get(0)?, members: row.get(1)?, reads_groups: row.get(2)? })
+                Ok(Manner {
+                    every_event: row.get(0)?,
+                    members: row.get(1)?,
+                    reads_groups: row.get(2)?,
+                })
             })
         })
         .map_err(sql)
@@ -73,14 +90,20 @@ fn manner(c: &Connection, connector: ConnectorId) -> Result<Manner> {
 fn resource(c: &Connection, row: i64) -> Result<Option<(Stored, bool)>> {
     c.prepare_cached(&format!("SELECT {}, deleted FROM resource WHERE id = ?1", rows::COLUMNS))
         .and_then(|mut s| {
-            s.query_row([row], |row| Ok((rows::stored(row)?, row.get::<_, Option<i64>>(7)?.is_some())))
-                .optional()
+            s.query_row([row], |row| {
+                Ok((rows::stored(row)?, row.get::<_, Option<i64>>(7)?.is_some()))
+            })
+            .optional()
         })
         .map_err(sql)
 }
 
 /// What a connector holds of a resource; `None` once that is gone.
-pub(super) fn link(c: &Connection, connector: ConnectorId, resource: RowId) -> Result<Option<Link>> {
+pub(super) fn link(
+    c: &Connection,
+    connector: ConnectorId,
+    resource: RowId,
+) -> Result<Option<Link>> {
     let link = c
         .prepare_cached(
             "SELECT target_id, address, hash, stage, since FROM link
@@ -144,7 +167,9 @@ fn members_of(
     organization: &Arc<str>,
 ) -> Result<(MemberDelta, i64)> {
     let upto: i64 = c
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM member_mark WHERE connector = ?1 AND group_id = ?2")
+        .prepare_cached(
+            "SELECT coalesce(max(id), 0) FROM member_mark WHERE connector = ?1 AND group_id = ?2",
+        )
         .and_then(|mut s| s.query_row([claim.connector.0, claim.resource.0], |row| row.get(0)))
         .map_err(sql)?;
     if is_new || claim.entire {
@@ -153,29 +178,43 @@ fn members_of(
     let mut joined = Vec::new();
     let mut left = Vec::new();
     for row in touched(c, claim)? {
-        let before = moved_from(c, claim, row)?;
-        let now = entry(c, claim.connector, row, organization)?;
-        let is_member: bool = c
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM member WHERE group_id = ?1 AND member_id = ?2)")
-            .and_then(|mut s| s.query_row([claim.resource.0, row], |row| row.get(0)))
-            .map_err(sql)?;
-        let (member, is_there) = match now {
-            Some((member, is_there)) => (member, is_there),
-            None => continue,
-        };
-        for (target_id, address) in before {
-            if address != member.address {
-                left.push(Member { key: member.key.clone(), target_id, address });
+        let mut away = moved_from(c, claim, row, organization)?;
+        if let Some((member, is_there)) = entry(c, claim.connector, row, organization)? {
+            let is_member: bool = c
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = ?1 AND member_id = ?2)",
+                )
+                .and_then(|mut s| s.query_row([claim.resource.0, row], |row| row.get(0)))
+                .map_err(sql)?;
+            away.retain(|before| before.address != member.address);
+            if is_member && is_there {
+                joined.push(member);
+            } else {
+                away.push(member);
             }
         }
-        if is_member && is_there {
-            joined.push(member);
-        } else {
-            left.push(member);
+        for member in away {
+            // An address that another member has inherited stays in the group, as theirs.
+            if !is_members_address(c, claim, &member.address)? {
+                left.push(member);
+            }
         }
     }
     Ok((MemberDelta::Changed { joined, left }, upto))
 }
+
+fn is_members_address(c: &Connection, claim: &Claim, address: &str) -> Result<bool> {
+    c.prepare_cached(IS_MEMBERS_ADDRESS)
+        .and_then(|mut s| {
+            s.query_row(params![claim.connector.0, address, claim.resource.0], |row| row.get(0))
+        })
+        .map_err(sql)
+}
+
+pub(super) const IS_MEMBERS_ADDRESS: &str = "
+    SELECT EXISTS (SELECT 1 FROM link l INDEXED BY link_address CROSS JOIN member m
+                   WHERE l.connector = ?1 AND l.address = ?2 AND l.stage <> 3
+                         AND m.group_id = ?3 AND m.member_id = l.resource)";
 
 /// Rows of those who joined, left, or whose entry moved, since the group settled.
 fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
@@ -183,7 +222,8 @@ fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
     let changes: Vec<(Option<String>, Option<String>)> = c
         .prepare_cached("SELECT joined, departed FROM change WHERE resource = ?1 AND seq >= ?2")
         .and_then(|mut s| {
-            s.query_map([claim.resource.0, claim.since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            s.query_map([claim.resource.0, claim.since], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
         })
         .map_err(sql)?;
     for member in changes.into_iter().flat_map(|(joined, left)| {
@@ -210,17 +250,38 @@ fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
     Ok(rows)
 }
 
-/// Where a member's entry was before it moved.
-fn moved_from(c: &Connection, claim: &Claim, member: i64) -> Result<Vec<(String, String)>> {
+/// Where a member's entry was before it moved, or when they left.
+fn moved_from(
+    c: &Connection,
+    claim: &Claim,
+    member: i64,
+    organization: &Arc<str>,
+) -> Result<Vec<Member>> {
     c.prepare_cached(
-        "SELECT DISTINCT target_id, address FROM member_mark
-         WHERE connector = ?1 AND group_id = ?2 AND member_id = ?3 AND address IS NOT NULL",
+        "SELECT DISTINCT r.kind, r.public_id, m.target_id, m.address
+         FROM member_mark m JOIN resource r ON r.id = m.member_id
+         WHERE m.connector = ?1 AND m.group_id = ?2 AND m.member_id = ?3 AND m.address IS NOT NULL",
     )
     .and_then(|mut s| {
-        s.query_map([claim.connector.0, claim.resource.0, member], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
+        s.query_map([claim.connector.0, claim.resource.0, member], |row| {
+            as_member(row, organization)
+        })?
+        .collect()
     })
     .map_err(sql)
+}
+
+/// A member out of the columns kind, public_id, target_id, address.
+fn as_member(row: &Row<'_>, organization: &Arc<str>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        key: ResourceKey {
+            organization: Arc::clone(organization),
+            kind: kind_of(row.get(0)?),
+            id: rows::public_id(row.get(1)?),
+        },
+        target_id: row.get(2)?,
+        address: row.get(3)?,
+    })
 }
 
 /// A member's entry at the connector, and whether it is still there. A link whose entry is gone
@@ -239,18 +300,7 @@ fn entry(
     .and_then(|mut s| {
         s.query_row([connector.0, row], |row| {
             let stage: i64 = row.get(4)?;
-            Ok((
-                Member {
-                    key: ResourceKey {
-                        organization: Arc::clone(organization),
-                        kind: kind_of(row.get(0)?),
-                        id: rows::public_id(row.get(1)?),
-                    },
-                    target_id: row.get(2)?,
-                    address: row.get(3)?,
-                },
-                stage != settle::GONE,
-            ))
+            Ok((as_member(row, organization)?, stage != settle::GONE))
         })
         .optional()
     })
@@ -265,16 +315,8 @@ fn linked_members(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Res
          WHERE m.group_id = ?2 AND l.stage <> ?3",
     )
     .and_then(|mut s| {
-        s.query_map(params![claim.connector.0, claim.resource.0, settle::GONE], |row| {
-            Ok(Member {
-                key: ResourceKey {
-                    organization: Arc::clone(organization),
-                    kind: kind_of(row.get(0)?),
-                    id: rows::public_id(row.get(1)?),
-                },
-                target_id: row.get(2)?,
-                address: row.get(3)?,
-            })
+        s.query_map([claim.connector.0, claim.resource.0, settle::GONE], |row| {
+            as_member(row, organization)
         })?
         .collect()
     })

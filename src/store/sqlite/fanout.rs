@@ -51,7 +51,8 @@ pub(super) fn walk(c: &Connection, now: Timestamp) -> Result<bool> {
             "SELECT id FROM resource
              WHERE organization = ?1 AND id > ?2 AND id <= ?3
                    AND (deleted IS NULL
-                        OR EXISTS (SELECT 1 FROM link WHERE connector = ?4 AND resource = resource.id))
+                        OR EXISTS (SELECT 1 FROM link
+                                   WHERE connector = ?4 AND resource = resource.id AND stage <> 3))
              ORDER BY id LIMIT ?5",
         )
         .and_then(|mut s| {

@@ -1,12 +1,11 @@
 //! Lists and look-ups: by an index where the filter names one value of it, else by reading on.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use scim_relay_sdk::scim::{self, Attributes, Filter, ResourceId, ResourceKind, Schemas};
 use serde_json::{Value, json};
 
 use super::{kind_number, members, registry, rows, sql};
-use crate::store::{ListRequest, Membership, OrgId, Page, Result, RowId, Stored};
+use crate::store::{ListRequest, Membership, OrgId, Page, Result, Stored};
 
 /// How far into an unfiltered list a page may begin and still be read where it is asked for.
 const NEAR: usize = 5_000;
@@ -125,11 +124,18 @@ impl Index {
         !matches!(self, Self::Member(_))
     }
 
-    fn look_up(&self, c: &Connection, organization: OrgId, kind: ResourceKind) -> Result<Vec<Stored>> {
+    fn look_up(
+        &self,
+        c: &Connection,
+        organization: OrgId,
+        kind: ResourceKind,
+    ) -> Result<Vec<Stored>> {
         let number = kind_number(kind);
         let (condition, value): (&str, &dyn rusqlite::ToSql) = match self {
             Self::Nothing => return Ok(Vec::new()),
-            Self::Id(id) => return Ok(rows::living(c, organization, kind, *id)?.into_iter().collect()),
+            Self::Id(id) => {
+                return Ok(rows::living(c, organization, kind, *id)?.into_iter().collect());
+            }
             Self::UserName(name) => ("user_name = ?3", name),
             Self::ExternalId(id) => ("external_id = ?3", id),
             Self::GroupName(name) => ("display_name = ?3", name),
@@ -166,21 +172,15 @@ impl Needs {
     }
 
     fn complete(&self, c: &Connection, organization: OrgId, stored: &Stored) -> Result<Attributes> {
-        let mut attributes = rows::attributes(&stored.body)?;
-        let time = |time: Timestamp| Value::String(time.to_string());
-        attributes.insert(
-            "meta".to_owned(),
-            json!({
-                "resourceType": stored.kind.name(),
-                "created": time(stored.created),
-                "lastModified": time(stored.modified),
-            }),
-        );
+        let mut attributes = rows::with_meta(stored)?;
         if self.members && stored.kind == ResourceKind::Group {
-            attributes.insert("members".to_owned(), list_of(members::of_group(c, organization, stored.row)?));
+            attributes.insert(
+                "members".to_owned(),
+                list_of(members::of_group(c, organization, stored.row)?),
+            );
         }
         if self.groups && stored.kind == ResourceKind::User {
-            let groups = members::groups_of(c, organization, RowId(stored.row.0))?;
+            let groups = members::groups_of(c, organization, stored.row)?;
             attributes.insert("groups".to_owned(), list_of(groups));
         }
         Ok(attributes)

@@ -121,7 +121,9 @@ impl Turnout {
 
 fn add(c: &Connection, group: i64, row: i64, turnout: &mut Turnout) -> Result<()> {
     let added = c
-        .prepare_cached("INSERT INTO member (group_id, member_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        .prepare_cached(
+            "INSERT INTO member (group_id, member_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )
         .and_then(|mut s| s.execute([group, row]))
         .map_err(sql)?;
     if added > 0 {
@@ -188,7 +190,11 @@ pub(super) fn reference(c: &Connection, row: i64) -> Result<MemberRef> {
 }
 
 /// A group's members, oldest resource first.
-pub(super) fn of_group(c: &Connection, organization: OrgId, group: RowId) -> Result<Vec<Membership>> {
+pub(super) fn of_group(
+    c: &Connection,
+    organization: OrgId,
+    group: RowId,
+) -> Result<Vec<Membership>> {
     memberships(
         c,
         "SELECT r.public_id, r.kind, r.body FROM member m JOIN resource r ON r.id = m.member_id
@@ -199,7 +205,11 @@ pub(super) fn of_group(c: &Connection, organization: OrgId, group: RowId) -> Res
 }
 
 /// The groups that a resource is directly in.
-pub(super) fn groups_of(c: &Connection, organization: OrgId, member: RowId) -> Result<Vec<Membership>> {
+pub(super) fn groups_of(
+    c: &Connection,
+    organization: OrgId,
+    member: RowId,
+) -> Result<Vec<Membership>> {
     memberships(
         c,
         "SELECT r.public_id, r.kind, r.body FROM member m JOIN resource r ON r.id = m.group_id
@@ -209,7 +219,12 @@ pub(super) fn groups_of(c: &Connection, organization: OrgId, member: RowId) -> R
     )
 }
 
-fn memberships(c: &Connection, query: &str, row: RowId, organization: OrgId) -> Result<Vec<Membership>> {
+fn memberships(
+    c: &Connection,
+    query: &str,
+    row: RowId,
+    organization: OrgId,
+) -> Result<Vec<Membership>> {
     c.prepare_cached(query)
         .and_then(|mut s| {
             s.query_map([row.0, organization.0], |row| {
@@ -227,7 +242,11 @@ fn memberships(c: &Connection, query: &str, row: RowId, organization: OrgId) -> 
 }
 
 /// Display names of the groups that a resource is in, sorted.
-pub(super) fn group_names(c: &Connection, organization: OrgId, member: RowId) -> Result<Vec<String>> {
+pub(super) fn group_names(
+    c: &Connection,
+    organization: OrgId,
+    member: RowId,
+) -> Result<Vec<String>> {
     let mut names: Vec<String> =
         groups_of(c, organization, member)?.into_iter().filter_map(|group| group.display).collect();
     names.sort();

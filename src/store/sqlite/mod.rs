@@ -22,27 +22,32 @@ mod writer;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, ErrorCode};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
+use self::queue::Turns;
 use self::readers::Readers;
 use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
-    Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
+    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OnceKey, OrgId,
+    Origin, Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
     StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
 };
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "relay.db";
+/// By how many milliseconds a clock may go back without anybody minding: what time servers do.
+const CLOCK_SLACK: i64 = 60_000;
 
 pub struct SqliteStore {
     writer: Writer,
@@ -51,8 +56,11 @@ pub struct SqliteStore {
     subscribers: Arc<RwLock<Subscribers>>,
     /// Names of organizations by row, which never change.
     keys: Arc<RwLock<HashMap<OrgId, Arc<str>>>>,
-    /// Whose turn it is among a connector's organizations.
-    turns: Arc<Mutex<HashMap<ConnectorId, usize>>>,
+    turns: Arc<Mutex<Turns>>,
+    /// The latest time that was seen, in milliseconds: whether the wall clock was set back.
+    latest: AtomicI64,
+    /// How far the log has been looked through for what can go.
+    pruned: Arc<AtomicI64>,
     ledger_key: [u8; 32],
     _lock: File,
 }
@@ -71,17 +79,21 @@ impl SqliteStore {
         let connection = open::writer(&path)?;
         queue::take_back(&connection)?;
         let ledger_key = once::key(&connection)?;
+        let latest = queue::latest(&connection)?;
         let subscribers = registry::subscribers(&connection)?;
         let keys = registry::organization_keys(&connection)?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, Box::new(commits))
-            .map_err(|error| StoreError::Open(format!("cannot start the writer thread: {error}")))?;
+        let writer = Writer::start(connection, Box::new(commits)).map_err(|error| {
+            StoreError::Open(format!("cannot start the writer thread: {error}"))
+        })?;
         Ok(Self {
             writer,
             readers,
             subscribers: Arc::new(RwLock::new(subscribers)),
             keys: Arc::new(RwLock::new(keys)),
             turns: Arc::default(),
+            latest: AtomicI64::new(latest),
+            pruned: Arc::default(),
             ledger_key,
             _lock: lock,
         })
@@ -101,15 +113,31 @@ impl SqliteStore {
         self.writer.write(Urgency::Background, work).await
     }
 
+    /// What is due must not wait until a clock that was set back has caught up.
+    async fn mind_the_clock(&self, now: Timestamp) -> Result<()> {
+        let now_millis = millis(now);
+        let latest = self.latest.fetch_max(now_millis, Ordering::AcqRel);
+        let by = latest - now_millis;
+        if by <= CLOCK_SLACK {
+            return Ok(());
+        }
+        let first =
+            self.latest.compare_exchange(latest, now_millis, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.background(move |c| queue::set_back(c, by, now).map(Done::quiet)).await?;
+        }
+        Ok(())
+    }
+
     fn subscribers(&self) -> Arc<RwLock<Subscribers>> {
         Arc::clone(&self.subscribers)
     }
 
     fn key_of(&self, organization: OrgId) -> Result<Arc<str>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(&organization)
-            .cloned()
-            .ok_or_else(|| StoreError::Broken(format!("organization {} is unknown", organization.0)))
+        keys.get(&organization).cloned().ok_or_else(|| {
+            StoreError::Broken(format!("organization {} is unknown", organization.0))
+        })
     }
 
     fn keys(&self) -> HashMap<OrgId, Arc<str>> {
@@ -128,13 +156,24 @@ impl Store for SqliteStore {
 
     async fn register(&self, connectors: Vec<Registration>) -> Result<Vec<ConnectorId>> {
         let subscribers = self.subscribers();
-        self.write(move |c| {
-            let ids = registry::register(c, &connectors)?;
-            // Inside the writer, so that no write in between goes by the old list.
-            *subscribers.write().unwrap_or_else(PoisonError::into_inner) = registry::subscribers(c)?;
-            Ok(Done::ringing(ids))
-        })
-        .await
+        let registered = self
+            .write(move |c| {
+                // No lane runs while connectors are registered, so whatever is still claimed was
+                // left behind by one that could not give it back.
+                queue::take_back(c)?;
+                let ids = registry::register(c, &connectors)?;
+                // Inside the writer, so that no write in between goes by the old list.
+                *subscribers.write().unwrap_or_else(PoisonError::into_inner) =
+                    registry::subscribers(c)?;
+                Ok(Done::ringing(ids))
+            })
+            .await;
+        if registered.is_err() {
+            // It was not committed: the list is again what is on disk.
+            let known = self.readers.look_up(registry::subscribers).await?;
+            *self.subscribers.write().unwrap_or_else(PoisonError::into_inner) = known;
+        }
+        registered
     }
 
     async fn connectors(&self) -> Result<Vec<ConnectorRow>> {
@@ -191,11 +230,21 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn get(&self, organization: OrgId, kind: ResourceKind, id: ResourceId) -> Result<Option<Stored>> {
+    async fn get(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+    ) -> Result<Option<Stored>> {
         self.readers.look_up(|c| rows::living(c, organization, kind, id)).await
     }
 
-    async fn list(&self, organization: OrgId, schemas: &Schemas, request: ListRequest) -> Result<Page> {
+    async fn list(
+        &self,
+        organization: OrgId,
+        schemas: &Schemas,
+        request: ListRequest,
+    ) -> Result<Page> {
         if list::is_quick(&request) {
             return self.readers.look_up(|c| list::list(c, organization, schemas, &request)).await;
         }
@@ -219,7 +268,13 @@ impl Store for SqliteStore {
         self.writer.bell()
     }
 
-    async fn claim(&self, connector: ConnectorId, limit: usize, now: Timestamp) -> Result<Vec<Claim>> {
+    async fn claim(
+        &self,
+        connector: ConnectorId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        self.mind_the_clock(now).await?;
         // Every commit rings, so most looks find nothing: they must not cost a commit themselves.
         if !self.readers.look_up(|c| queue::is_due(c, connector, now)).await? {
             return Ok(Vec::new());
@@ -227,14 +282,13 @@ impl Store for SqliteStore {
         let turns = Arc::clone(&self.turns);
         self.background(move |c| {
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = turns.entry(connector).or_default();
-            queue::claim(c, connector, limit, now, turn).map(Done::quiet)
+            queue::claim(c, connector, limit, now, &mut turns).map(Done::quiet)
         })
         .await
     }
 
-    async fn next_due(&self, connector: ConnectorId, now: Timestamp) -> Result<Option<Timestamp>> {
-        self.readers.look_up(|c| queue::next_due(c, connector, now)).await
+    async fn next_due(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {
+        self.readers.look_up(|c| queue::next_due(c, connector)).await
     }
 
     async fn case(&self, claim: &Claim) -> Result<Option<Case>> {
@@ -244,15 +298,30 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<()> {
-        self.background(move |c| settle::settle(c, settlement)).await
+        self.background(move |c| settle::settle(c, &settlement)).await
     }
 
-    async fn mark(&self, connector: ConnectorId, resources: Vec<RowId>, reason: Reason, now: Timestamp) -> Result<()> {
-        self.background(move |c| queue::mark(c, connector, &resources, reason, now).map(Done::ringing)).await
+    async fn mark(
+        &self,
+        connector: ConnectorId,
+        resources: Vec<RowId>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.background(move |c| {
+            queue::mark(c, connector, &resources, reason, now).map(Done::ringing)
+        })
+        .await
     }
 
-    async fn mark_everyone(&self, connector: ConnectorId, organization: Option<OrgId>, reason: Reason) -> Result<()> {
-        self.write(move |c| fanout::begin(c, connector, organization, reason).map(Done::ringing)).await
+    async fn mark_everyone(
+        &self,
+        connector: ConnectorId,
+        organization: Option<OrgId>,
+        reason: Reason,
+    ) -> Result<()> {
+        self.write(move |c| fanout::begin(c, connector, organization, reason).map(Done::ringing))
+            .await
     }
 
     async fn walk_fanout(&self, now: Timestamp) -> Result<bool> {
@@ -268,8 +337,21 @@ impl Store for SqliteStore {
     }
 
     async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64> {
-        let keys = self.keys();
-        self.write(move |c| touch::touch(c, &filter, &touch, &keys, now).map(Done::ringing)).await
+        let filter = Arc::new((filter, touch, self.keys()));
+        let (mut touched, mut after) = (0, Some(touch::START));
+        // In chunks, since a million rows in one commit would hold up every provider.
+        while let Some(place) = after {
+            let filter = Arc::clone(&filter);
+            let (rows, next) = self
+                .background(move |c| {
+                    let (filter, touch, keys) = &*filter;
+                    touch::touch(c, filter, touch, keys, now, place).map(Done::ringing)
+                })
+                .await?;
+            touched += rows;
+            after = next;
+        }
+        Ok(touched)
     }
 
     async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {
@@ -294,7 +376,9 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Holding>> {
         let keys = self.keys();
-        self.readers.read(move |c| reconcile::holdings(c, connector, kind, after, limit, &keys)).await
+        self.readers
+            .read(move |c| reconcile::holdings(c, connector, kind, after, limit, &keys))
+            .await
     }
 
     async fn take_orphan(
@@ -331,7 +415,13 @@ impl Store for SqliteStore {
         self.readers.read(tokens::all).await
     }
 
-    async fn end_token(&self, organization: OrgId, token: TokenId, at: Timestamp, revoke: bool) -> Result<bool> {
+    async fn end_token(
+        &self,
+        organization: OrgId,
+        token: TokenId,
+        at: Timestamp,
+        revoke: bool,
+    ) -> Result<bool> {
         self.write(move |c| tokens::end(c, organization, token, at, revoke).map(Done::quiet)).await
     }
 
@@ -348,7 +438,14 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool> {
-        self.background(move |c| prune::prune(c, changes_before, reports_before).map(Done::quiet)).await
+        let pruned = Arc::clone(&self.pruned);
+        self.background(move |c| {
+            let mut cursor = pruned.load(Ordering::Acquire);
+            let more = prune::prune(c, changes_before, reports_before, &mut cursor)?;
+            pruned.store(cursor, Ordering::Release);
+            Ok(Done::quiet(more))
+        })
+        .await
     }
 
     async fn writable(&self) -> Result<()> {
@@ -377,7 +474,7 @@ fn sql(error: rusqlite::Error) -> StoreError {
 
 /// Whether a write broke a unique index.
 fn is_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+    error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_UNIQUE)
 }
 
 fn millis(time: Timestamp) -> i64 {

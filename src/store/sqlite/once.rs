@@ -17,12 +17,12 @@ pub(super) fn key(c: &Connection) -> Result<[u8; 32]> {
         [ids::secret_bytes::<32>()],
     )
     .map_err(sql)?;
-    c.query_row("SELECT value FROM setting WHERE name = 'ledger_key'", [], |row| row.get(0)).map_err(sql)
+    c.query_row("SELECT value FROM setting WHERE name = 'ledger_key'", [], |row| row.get(0))
+        .map_err(sql)
 }
 
 pub(super) fn digest(key: &[u8; 32], once: &OnceKey) -> [u8; 32] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
     for part in [once.connector.as_bytes(), once.organization.as_bytes(), once.key.as_bytes()] {
         mac.update(part);
         mac.update(&[0]);

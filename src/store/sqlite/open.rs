@@ -27,9 +27,8 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
     })?;
     restrict(folder);
     let path = folder.join("relay.lock");
-    let file = File::create(&path).map_err(|error| {
-        StoreError::Open(format!("cannot write {}: {error}", path.display()))
-    })?;
+    let file = File::create(&path)
+        .map_err(|error| StoreError::Open(format!("cannot write {}: {error}", path.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Open(format!(
@@ -54,9 +53,8 @@ fn restrict(folder: &Path) {
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "SQLite is bundled and new enough");
     let new = !path.exists();
-    let mut connection = Connection::open(path).map_err(|error| {
-        StoreError::Open(format!("cannot open {}: {error}", path.display()))
-    })?;
+    let mut connection = Connection::open(path)
+        .map_err(|error| StoreError::Open(format!("cannot open {}: {error}", path.display())))?;
     let wrong = |error: rusqlite::Error| {
         StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
     };
@@ -64,12 +62,21 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     pragmas(&connection).map_err(wrong)?;
     migrate(&mut connection, path)?;
     if new && let Some(folder) = path.parent() {
-        // The file's name, too, must survive a power cut.
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| StoreError::Open(format!("cannot sync {}: {error}", folder.display())))?;
+        // The file's name, too, must survive a power cut, and the folder's, which may be new.
+        sync(folder).map_err(|error| {
+            StoreError::Open(format!("cannot sync {}: {error}", folder.display()))
+        })?;
+        if let Some(above) = folder.parent()
+            && let Err(error) = sync(above)
+        {
+            tracing::debug!(folder = %above.display(), %error, "not ours to sync");
+        }
     }
     Ok(connection)
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// A reading connection to a database that [`writer`] has prepared.
@@ -98,11 +105,19 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let runner = migrations::migrations::runner();
     let known = runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or(0);
     let found: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
-        .map_err(|error| StoreError::Open(format!("{} is not a usable database: {error}", path.display())))?;
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(|error| {
+            StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
+        })?;
     if found > 0 {
         let version: i64 = connection
-            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+            .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| {
+                row.get(0)
+            })
             .map_err(sql)?;
         if version > i64::from(known) {
             return Err(StoreError::Open(format!(
@@ -113,7 +128,10 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         }
     }
     runner.run(connection).map_err(|error| {
-        StoreError::Open(format!("{} could not be brought to this version's layout: {error}", path.display()))
+        StoreError::Open(format!(
+            "{} could not be brought to this version's layout: {error}",
+            path.display()
+        ))
     })?;
     Ok(())
 }

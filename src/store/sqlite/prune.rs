@@ -6,54 +6,132 @@ use rusqlite::{Connection, params};
 use super::{millis, sql};
 use crate::store::Result;
 
-/// Rows removed in one piece of background work.
+/// Rows looked at, or removed, in one piece of background work.
 const CHUNK: i64 = 500;
 
 /// Removes changes that no queue row needs, tombstones that every connector has settled, and old
-/// reports. `true` when there may be more.
-pub(super) fn prune(c: &Connection, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool> {
-    let changes = c
+/// reports. Does a piece of it; `true` when there may be more. `cursor` is how far the log has been
+/// looked through, so that what must stay is not looked at again in each piece.
+pub(super) fn prune(
+    c: &Connection,
+    changes_before: Timestamp,
+    reports_before: Timestamp,
+    cursor: &mut i64,
+) -> Result<bool> {
+    if prune_changes(c, millis(changes_before), cursor)? {
+        return Ok(true);
+    }
+    // After the log: a group that must still hear who left is compared whole by then.
+    let tombstones = prune_tombstones(c, millis(changes_before))?;
+    let reports = prune_reports(c, millis(reports_before))?;
+    Ok(tombstones || reports)
+}
+
+/// The log is in the order of its numbers, so that the first change that is young enough ends it.
+fn prune_changes(c: &Connection, before: i64, cursor: &mut i64) -> Result<bool> {
+    let changes: Vec<(i64, i64, i64, bool)> = c
         .prepare_cached(
-            "DELETE FROM change WHERE seq IN (
-                 SELECT c.seq FROM change c
-                 WHERE c.at < ?1
-                       AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.resource = c.resource AND q.since <= c.seq
-                                       AND q.connector IN (SELECT id FROM connector))
-                 ORDER BY c.seq LIMIT ?2)",
-        )
-        .and_then(|mut s| s.execute(params![millis(changes_before), CHUNK]))
-        .map_err(sql)?;
-    let settled: Vec<i64> = c
-        .prepare_cached(
-            "SELECT id FROM resource r
-             WHERE r.deleted < ?1
-                   AND NOT EXISTS (SELECT 1 FROM connector k JOIN queue q
-                                   ON q.connector = k.id AND q.resource = r.id)
-                   AND NOT EXISTS (SELECT 1 FROM connector k JOIN link l
-                                   ON l.connector = k.id AND l.resource = r.id AND l.stage <> 3)
-             LIMIT ?2",
+            "SELECT seq, resource, at, joined IS NOT NULL OR departed IS NOT NULL FROM change
+             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         )
         .and_then(|mut s| {
-            s.query_map(params![millis(changes_before), CHUNK], |row| row.get(0))?.collect()
+            s.query_map([*cursor, CHUNK], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect()
         })
+        .map_err(sql)?;
+    let old = changes.iter().take_while(|(_, _, at, _)| *at < before);
+    for &(seq, resource, _, moved) in old.clone() {
+        if is_newest(c, resource, seq)? || is_awaited(c, resource, seq)? {
+            continue;
+        }
+        if moved {
+            compare_whole(c, resource, seq)?;
+        }
+        c.prepare_cached("DELETE FROM change WHERE seq = ?1")
+            .and_then(|mut s| s.execute([seq]))
+            .map_err(sql)?;
+    }
+    let seen = old.count();
+    let more = seen as i64 == CHUNK;
+    // The next round begins at the start: what had to stay may go by then.
+    *cursor = if more { changes[seen - 1].0 } else { 0 };
+    Ok(more)
+}
+
+/// Whether it is the newest change of somebody: what a connector made later is told of them. It says
+/// no more of a person than the resource itself, and goes with its tombstone.
+fn is_newest(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
+    c.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM change WHERE resource = ?1 AND seq > ?2)")
+        .and_then(|mut s| s.query_row([resource, seq], |row| row.get(0)))
+        .map_err(sql)
+}
+
+/// Whether a connector that wants every event has not been told of it.
+fn is_awaited(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
+    c.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM connector k CROSS JOIN queue q
+                        ON q.connector = k.id AND q.resource = ?1 AND q.since <= ?2
+                        WHERE k.every_event)",
+    )
+    .and_then(|mut s| s.query_row([resource, seq], |row| row.get(0)))
+    .map_err(sql)
+}
+
+/// Who came and went is not known any more: the group is compared with the member table.
+fn compare_whole(c: &Connection, group: i64, seq: i64) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE queue SET entire = 1, mark = mark + 1
+         WHERE connector IN (SELECT id FROM connector WHERE NOT every_event)
+               AND resource = ?1 AND since <= ?2 AND NOT entire",
+    )
+    .and_then(|mut s| s.execute([group, seq]))
+    .map_err(sql)?;
+    Ok(())
+}
+
+pub(super) const SETTLED: &str = "
+    SELECT id FROM resource r
+    WHERE r.deleted < ?1
+          AND NOT EXISTS (SELECT 1 FROM connector k CROSS JOIN queue q
+                          ON q.connector = k.id AND q.resource = r.id)
+          AND NOT EXISTS (SELECT 1 FROM connector k CROSS JOIN link l
+                          ON l.connector = k.id AND l.resource = r.id AND l.stage <> 3)
+    LIMIT ?2";
+
+fn prune_tombstones(c: &Connection, before: i64) -> Result<bool> {
+    let settled: Vec<i64> = c
+        .prepare_cached(SETTLED)
+        .and_then(|mut s| s.query_map(params![before, CHUNK], |row| row.get(0))?.collect())
         .map_err(sql)?;
     for row in &settled {
         for statement in [
             "DELETE FROM change WHERE resource = ?1",
-            "DELETE FROM link WHERE resource = ?1 AND connector IN (SELECT id FROM connector)",
+            "DELETE FROM link WHERE connector IN (SELECT id FROM connector) AND resource = ?1",
+            "DELETE FROM member_mark WHERE connector IN (SELECT id FROM connector) AND group_id = ?1",
             "DELETE FROM resource WHERE id = ?1",
         ] {
             c.prepare_cached(statement).and_then(|mut s| s.execute([row])).map_err(sql)?;
         }
     }
-    c.prepare_cached("DELETE FROM drift WHERE run IN (SELECT id FROM run WHERE ended < ?1)")
-        .and_then(|mut s| s.execute([millis(reports_before)]))
-        .map_err(sql)?;
-    c.prepare_cached("DELETE FROM run WHERE ended < ?1")
-        .and_then(|mut s| s.execute([millis(reports_before)]))
-        .map_err(sql)?;
-    c.prepare_cached("DELETE FROM audit WHERE at < ?1")
-        .and_then(|mut s| s.execute([millis(reports_before)]))
-        .map_err(sql)?;
-    Ok(changes as i64 == CHUNK || settled.len() as i64 == CHUNK)
+    Ok(settled.len() as i64 == CHUNK)
+}
+
+fn prune_reports(c: &Connection, before: i64) -> Result<bool> {
+    let mut more = false;
+    for statement in [
+        "DELETE FROM drift WHERE id IN (SELECT d.id FROM run r CROSS JOIN drift d ON d.run = r.id
+                                        WHERE r.ended < ?1 LIMIT ?2)",
+        "DELETE FROM run WHERE id IN (SELECT id FROM run r WHERE ended < ?1
+                                      AND NOT EXISTS (SELECT 1 FROM drift WHERE run = r.id) LIMIT ?2)",
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT ?2)",
+    ] {
+        let removed = c
+            .prepare_cached(statement)
+            .and_then(|mut s| s.execute([before, CHUNK]))
+            .map_err(sql)?;
+        more |= removed as i64 == CHUNK;
+    }
+    Ok(more)
 }

@@ -14,6 +14,7 @@ const READERS: usize = 8;
 
 #[derive(Clone)]
 pub(super) struct Readers {
+    path: Arc<Path>,
     idle: Arc<Mutex<Vec<Connection>>>,
     slots: Arc<Semaphore>,
 }
@@ -22,13 +23,17 @@ impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let connections = (0..READERS).map(|_| open::reader(path)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
+            path: path.into(),
             idle: Arc::new(Mutex::new(connections)),
             slots: Arc::new(Semaphore::new(READERS)),
         })
     }
 
     /// A look-up by index: microseconds, so it runs where it is asked for.
-    pub(super) async fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(super) async fn look_up<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let _slot = self.slots.acquire().await.map_err(closed)?;
         self.with(read)
     }
@@ -51,11 +56,10 @@ impl Readers {
 
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = idle()
-            .pop()
-            .ok_or_else(|| StoreError::Broken("a reading connection was lost".to_owned()))?;
-        // One snapshot for all of the statements in `read`. A panic in it loses a connection, not
-        // the pool.
+        // One snapshot for all of the statements in `read`. A panic in it loses the connection, in
+        // whose place a new one is opened.
+        let known = idle().pop();
+        let connection = known.map_or_else(|| open::reader(&self.path), Ok)?;
         let result = begin(&connection).and_then(|()| read(&connection));
         let ended = connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
         if ended.is_err() && !connection.is_autocommit() {

@@ -23,9 +23,11 @@ pub(super) fn holdings(
     keys: &HashMap<OrgId, Arc<str>>,
 ) -> Result<Vec<Holding>> {
     let (carries_members, reads_groups): (bool, bool) = c
-        .query_row("SELECT members, reads_groups FROM connector WHERE id = ?1", [connector.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            "SELECT members, reads_groups FROM connector WHERE id = ?1",
+            [connector.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .map_err(sql)?;
     let found: Vec<(Stored, bool, OrgId, bool)> = c
         .prepare_cached(&format!(
@@ -36,7 +38,8 @@ pub(super) fn holdings(
              WHERE id > ?2 AND kind = ?3
                    AND organization IN (SELECT organization FROM subscription WHERE connector = ?1)
                    AND (deleted IS NULL
-                        OR EXISTS (SELECT 1 FROM link l WHERE l.connector = ?1 AND l.resource = resource.id))
+                        OR EXISTS (SELECT 1 FROM link l WHERE l.connector = ?1 AND l.resource = resource.id
+                                                         AND l.stage <> 3))
              ORDER BY id LIMIT ?4",
             rows::COLUMNS
         ))
@@ -55,10 +58,9 @@ pub(super) fn holdings(
     found
         .into_iter()
         .map(|(stored, deleted, organization, queued)| {
-            let key = keys
-                .get(&organization)
-                .cloned()
-                .ok_or_else(|| crate::store::StoreError::Broken("an organization is unknown".to_owned()))?;
+            let key = keys.get(&organization).cloned().ok_or_else(|| {
+                crate::store::StoreError::Broken("an organization is unknown".to_owned())
+            })?;
             Ok(Holding {
                 row: stored.row,
                 key: ResourceKey { organization: key, kind, id: stored.id },
@@ -92,7 +94,7 @@ pub(super) fn take_orphan(
         .and_then(|mut s| s.query_map([connector.0], |row| row.get(0))?.collect())
         .map_err(sql)?;
     let owned: bool = c
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE connector = ?1 AND target_id = ?2)")
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE connector = ?1 AND target_id = ?2 AND stage <> 3)")
         .and_then(|mut s| s.query_row(params![connector.0, target_id], |row| row.get(0)))
         .map_err(sql)?;
     let [organization] = served[..] else { return Ok(false) };
@@ -142,11 +144,13 @@ pub(super) fn record(c: &Connection, run: &NewRun) -> Result<RunId> {
     .map_err(sql)?;
     let id = c.last_insert_rowid();
     for row in &run.drift {
-        c.prepare_cached("INSERT INTO drift (run, kind, resource, address, detail) VALUES (?1, ?2, ?3, ?4, ?5)")
-            .and_then(|mut s| {
-                s.execute(params![id, row.kind, row.resource, row.address, row.detail.to_string()])
-            })
-            .map_err(sql)?;
+        c.prepare_cached(
+            "INSERT INTO drift (run, kind, resource, address, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .and_then(|mut s| {
+            s.execute(params![id, row.kind, row.resource, row.address, row.detail.to_string()])
+        })
+        .map_err(sql)?;
     }
     Ok(RunId(id))
 }

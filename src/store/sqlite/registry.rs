@@ -16,6 +16,8 @@ pub(super) struct Subscriber {
     pub(super) connector: ConnectorId,
     pub(super) every_event: bool,
     pub(super) reads_groups: bool,
+    /// Groups reach it with their members.
+    pub(super) members: bool,
 }
 
 /// Who hears of a write, by organization.
@@ -37,7 +39,7 @@ pub(super) fn subscribers(c: &Connection) -> Result<Subscribers> {
     let mut by_organization: HashMap<OrgId, Vec<Subscriber>> = HashMap::new();
     let mut statement = c
         .prepare_cached(
-            "SELECT s.organization, c.id, c.every_event, c.reads_groups
+            "SELECT s.organization, c.id, c.every_event, c.reads_groups, c.members
              FROM subscription s JOIN connector c ON c.id = s.connector ORDER BY c.id",
         )
         .map_err(sql)?;
@@ -49,6 +51,7 @@ pub(super) fn subscribers(c: &Connection) -> Result<Subscribers> {
                     connector: ConnectorId(row.get(1)?),
                     every_event: row.get(2)?,
                     reads_groups: row.get(3)?,
+                    members: row.get(4)?,
                 },
             ))
         })
@@ -81,7 +84,8 @@ fn organization(c: &Connection, key: &str) -> Result<OrgId> {
 pub(super) fn organization_keys(c: &Connection) -> Result<HashMap<OrgId, Arc<str>>> {
     c.prepare_cached("SELECT id, key FROM organization")
         .and_then(|mut s| {
-            s.query_map([], |row| Ok((OrgId(row.get(0)?), row.get::<_, String>(1)?.into())))?.collect()
+            s.query_map([], |row| Ok((OrgId(row.get(0)?), row.get::<_, String>(1)?.into())))?
+                .collect()
         })
         .map_err(sql)
 }
@@ -170,9 +174,7 @@ fn unsubscribe(c: &Connection, connector: i64, serves: &[Arc<str>]) -> Result<()
 pub(super) fn connectors(c: &Connection) -> Result<Vec<ConnectorRow>> {
     let mut rows: Vec<ConnectorRow> = c
         .prepare_cached(
-            "SELECT id, name, kind, enabled, paused_at, paused_by,
-                    (SELECT count(*) FROM link WHERE connector = connector.id)
-             FROM connector ORDER BY name",
+            "SELECT id, name, kind, enabled, paused_at, paused_by, links FROM connector ORDER BY name",
         )
         .and_then(|mut s| {
             s.query_map([], |row| {

@@ -224,11 +224,8 @@ fn leave_all_groups(
         .map_err(sql)?;
     for (group, version, body) in groups {
         touch(c, group, version + 1, millis(origin.now))?;
-        let moved = Moved {
-            left: vec![reference.clone()],
-            left_rows: vec![row],
-            ..Moved::default()
-        };
+        let moved =
+            Moved { left: vec![reference.clone()], left_rows: vec![row], ..Moved::default() };
         let written = Logged {
             organization,
             row: group,
@@ -294,11 +291,36 @@ fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Re
     .map_err(sql)?;
     let seq = c.last_insert_rowid();
     let now = written.origin.now;
-    queue::mark_change(c, subscribers.of(written.organization), written.row, written.organization, seq, now)?;
+    queue::mark_change(
+        c,
+        subscribers.of(written.organization),
+        written.row,
+        written.organization,
+        seq,
+        now,
+    )?;
+    note_leavers(c, subscribers, written)?;
     let readers = subscribers.reading_groups(written.organization);
     if !readers.is_empty() {
         for row in written.moved.joined_rows.iter().chain(&written.moved.left_rows) {
             queue::mark_derived(c, &readers, *row, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where those who leave a group are now: their entries may move before the group is delivered, and
+/// nobody must stay in it under an address that someone else may inherit.
+fn note_leavers(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Result<()> {
+    for subscriber in subscribers.of(written.organization).iter().filter(|one| one.members) {
+        for row in &written.moved.left_rows {
+            c.prepare_cached(
+                "INSERT INTO member_mark (connector, group_id, member_id, target_id, address)
+                 SELECT connector, ?3, resource, target_id, address FROM link
+                 WHERE connector = ?1 AND resource = ?2",
+            )
+            .and_then(|mut s| s.execute([subscriber.connector.0, *row, written.row]))
+            .map_err(sql)?;
         }
     }
     Ok(())
@@ -321,7 +343,12 @@ pub(super) fn verb_of(number: i64) -> Verb {
 }
 
 /// The newest changes first.
-pub(super) fn log(c: &Connection, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>> {
+pub(super) fn log(
+    c: &Connection,
+    organization: OrgId,
+    resource: RowId,
+    limit: usize,
+) -> Result<Vec<LogRow>> {
     c.prepare_cached(
         "SELECT c.seq, c.verb, c.at, c.attributes, c.joined, c.departed, t.name
          FROM change c LEFT JOIN token t ON t.id = c.token

@@ -6,58 +6,55 @@ use scim_relay_sdk::connector::{Link, Stage};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::writer::Done;
-use super::{is_taken, kind_number, millis, queue, sql, time};
+use super::{is_taken, kind_number, millis, queue, sql};
 use crate::store::{Outcome, Reason, Result, RowId, Settlement};
 
 /// Of a link whose entry is gone: its last address still says who leaves a group.
 pub(super) const GONE: i64 = 3;
 
-pub(super) fn settle(c: &Connection, settlement: Settlement) -> Result<Done<()>> {
-    let Some(mut row) = Held::read(c, &settlement)? else {
+/// Waits are followed this far when a circle of them is looked for.
+const CHAIN: usize = 1_000;
+
+pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>> {
+    let Some(row) = Row::read(c, settlement)? else {
         // Another claim has it by now: what this one did was done in between and counts for
         // nothing.
         tracing::debug!(resource = settlement.claim.resource.0, "a late settlement was ignored");
         return Ok(Done::quiet(()));
     };
-    let Settlement { outcome, covers, member_mark, now, .. } = &settlement;
+    let Settlement { outcome, covers, member_mark, now, .. } = settlement;
     match outcome {
-        Outcome::Delivered { link, revisit, .. } => {
-            if let Some(owner) = apply_link(c, &settlement, link.as_ref())? {
+        Outcome::Delivered { link, revisit, .. } => match apply_link(c, settlement, link.as_ref())?
+        {
+            Landed::Ours => {
+                row.delivered(c, *covers, *revisit, *now)?;
+                forget_member_marks(c, settlement, *member_mark)?;
+                row.wake_waiting(c, *now)?;
+            }
+            // What the former owner is having done to it right now comes first.
+            Landed::Busy => {
+                let error = "the entry's former owner is just being removed from it";
+                row.retry(c, *now, error, false, false, *now)?;
+            }
+            Landed::Anothers(owner) => {
                 let error = format!(
                     "the target says that this is an entry which {owner} already owns; no entry \
                      belongs to two, so one of them must be told apart in the mapping"
                 );
-                row.park(c, &error)?;
-            } else {
-                row.delivered(c, *covers, *revisit, *now)?;
-                forget_member_marks(c, &settlement, *member_mark)?;
+                row.park(c, &error, *now)?;
             }
-            row.wake_waiting(c, *now)?;
-        }
+        },
         Outcome::Retry { due, error, counted, in_doubt } => {
             row.retry(c, *due, error, *counted, *in_doubt, *now)?;
         }
-        Outcome::Parked { error } => {
-            if row.is_overtaken() {
-                row.afresh(c, *now)?;
-            } else {
-                row.park(c, error)?;
-            }
-            row.wake_waiting(c, *now)?;
-        }
-        Outcome::Held { kind, summary } => {
-            if row.is_overtaken() {
-                row.afresh(c, *now)?;
-            } else {
-                row.hold(c, kind.word(), summary)?;
-            }
-        }
+        Outcome::Parked { error } => row.park(c, error, *now)?,
+        Outcome::Held { kind, summary } => row.hold(c, kind.word(), summary, *now)?,
         Outcome::Nothing => {
             row.delivered(c, *covers, None, *now)?;
-            forget_member_marks(c, &settlement, *member_mark)?;
+            forget_member_marks(c, settlement, *member_mark)?;
             row.wake_waiting(c, *now)?;
         }
-        Outcome::Waiting { on } => row.wait(c, on, *now)?,
+        Outcome::Waiting { on, due } => row.wait(c, on, *due, *now)?,
         Outcome::Released => row.release(c)?,
     }
     // Whatever this frees is the same connector's, whose lane looks again when a slot comes free.
@@ -65,17 +62,18 @@ pub(super) fn settle(c: &Connection, settlement: Settlement) -> Result<Done<()>>
 }
 
 /// The queue row of a claim that is still ours.
-struct Held {
+struct Row {
     connector: i64,
     resource: i64,
     organization: i64,
     every_event: bool,
-    claimed_mark: i64,
+    /// The mark when what was delivered was read, and now.
+    read_mark: i64,
     mark: i64,
     first_failed: Option<i64>,
 }
 
-impl Held {
+impl Row {
     fn read(c: &Connection, settlement: &Settlement) -> Result<Option<Self>> {
         let claim = &settlement.claim;
         c.prepare_cached(
@@ -90,7 +88,7 @@ impl Held {
                     resource: claim.resource.0,
                     organization: row.get(3)?,
                     every_event: row.get(2)?,
-                    claimed_mark: claim.mark,
+                    read_mark: settlement.mark,
                     mark: row.get(0)?,
                     first_failed: row.get(1)?,
                 })
@@ -102,16 +100,24 @@ impl Held {
 
     /// For a target that wants the result, something newer is there: start afresh with it.
     fn is_overtaken(&self) -> bool {
-        !self.every_event && self.mark != self.claimed_mark
+        !self.every_event && self.mark != self.read_mark
     }
 
-    fn delivered(&mut self, c: &Connection, covers: i64, revisit: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    fn delivered(
+        &self,
+        c: &Connection,
+        covers: i64,
+        revisit: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<()> {
         let next = if self.every_event {
             c.prepare_cached("SELECT min(seq) FROM change WHERE resource = ?1 AND seq > ?2")
-                .and_then(|mut s| s.query_row([self.resource, covers], |row| row.get::<_, Option<i64>>(0)))
+                .and_then(|mut s| {
+                    s.query_row([self.resource, covers], |row| row.get::<_, Option<i64>>(0))
+                })
                 .map_err(sql)?
         } else {
-            (self.mark != self.claimed_mark).then_some(covers + 1)
+            (self.mark != self.read_mark).then_some(covers + 1)
         };
         match (next, revisit) {
             (Some(since), _) => self.go_on(c, since, now),
@@ -130,7 +136,9 @@ impl Held {
     fn go_on(&self, c: &Connection, since: i64, now: Timestamp) -> Result<()> {
         // An every-event row dates from its next change, so that lag is counted truly.
         let dirty_at: i64 = c
-            .prepare_cached("SELECT at FROM change WHERE resource = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1")
+            .prepare_cached(
+                "SELECT at FROM change WHERE resource = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
+            )
             .and_then(|mut s| s.query_row([self.resource, since], |row| row.get(0)).optional())
             .map_err(sql)?
             .unwrap_or_else(|| millis(now));
@@ -198,19 +206,26 @@ impl Held {
         Ok(())
     }
 
-    fn park(&self, c: &Connection, error: &str) -> Result<()> {
+    fn park(&self, c: &Connection, error: &str, now: Timestamp) -> Result<()> {
+        if self.is_overtaken() {
+            return self.afresh(c, now);
+        }
         c.prepare_cached(
             "UPDATE queue SET state = 4, last_error = ?3, attempts = attempts + 1, leased = NULL
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| s.execute(params![self.connector, self.resource, error]))
         .map_err(sql)?;
-        Ok(())
+        self.wake_waiting(c, now)
     }
 
-    fn hold(&self, c: &Connection, kind: &str, summary: &str) -> Result<()> {
+    /// Those who wait for it go on waiting: it is not at its end.
+    fn hold(&self, c: &Connection, kind: &str, summary: &str, now: Timestamp) -> Result<()> {
+        if self.is_overtaken() {
+            return self.afresh(c, now);
+        }
         c.prepare_cached(
-            "UPDATE queue SET state = 5, hold_kind = ?3, last_error = ?4, leased = NULL
+            "UPDATE queue SET state = 5, hold_kind = ?3, last_error = ?4, approved = NULL, leased = NULL
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| s.execute(params![self.connector, self.resource, kind, summary]))
@@ -228,37 +243,53 @@ impl Held {
         Ok(())
     }
 
-    /// Waits for another resource, if there is anything of it to wait for.
-    fn wait(&self, c: &Connection, on: &ResourceKey, now: Timestamp) -> Result<()> {
+    /// Waits for another resource, if that is on its way. One that is parked or scheduled for a day
+    /// settles only when a person or the day comes, so this one tries again by itself.
+    fn wait(&self, c: &Connection, on: &ResourceKey, due: Timestamp, now: Timestamp) -> Result<()> {
         let other: Option<i64> = c
-            .prepare_cached(
-                "SELECT q.resource FROM queue q JOIN resource r ON r.id = q.resource
-                 WHERE q.connector = ?1 AND q.state < 4
-                       AND r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4",
-            )
+            .prepare_cached(WAITED_FOR)
             .and_then(|mut s| {
                 s.query_row(
-                    params![self.connector, self.organization, kind_number(on.kind), on.id.0.as_bytes()],
+                    params![
+                        self.connector,
+                        self.organization,
+                        kind_number(on.kind),
+                        on.id.0.as_bytes()
+                    ],
                     |row| row.get(0),
                 )
                 .optional()
             })
             .map_err(sql)?;
-        match other {
-            Some(other) if other != self.resource => {
-                c.prepare_cached(
-                    "UPDATE queue SET state = 3, waits_for = ?3, leased = NULL
-                     WHERE connector = ?1 AND resource = ?2",
-                )
-                .and_then(|mut s| s.execute([self.connector, self.resource, other]))
-                .map_err(sql)?;
-                Ok(())
-            }
-            _ => {
-                let due = time(millis(now) + 5_000);
-                self.retry(c, due, &format!("waits for {on}, which is nowhere in the queue"), true, false, now)
-            }
+        let Some(other) = other else {
+            let error = format!("waits for {on}, which is not on its way to this target");
+            return self.retry(c, due, &error, true, false, now);
+        };
+        if self.is_waited_for_by(c, other)? {
+            let error =
+                format!("waits for {on}, which waits for this one; one of them must give way");
+            return self.park(c, &error, now);
         }
+        queue::wait_for(c, self.connector, self.resource, other)
+    }
+
+    /// Whether `other` is this one, or waits for it by way of whomever.
+    fn is_waited_for_by(&self, c: &Connection, mut other: i64) -> Result<bool> {
+        for _ in 0..CHAIN {
+            if other == self.resource {
+                return Ok(true);
+            }
+            let next: Option<i64> = c
+                .prepare_cached(
+                    "SELECT waits_for FROM queue WHERE connector = ?1 AND resource = ?2",
+                )
+                .and_then(|mut s| s.query_row([self.connector, other], |row| row.get(0)).optional())
+                .map_err(sql)?
+                .flatten();
+            let Some(next) = next else { return Ok(false) };
+            other = next;
+        }
+        Ok(false)
     }
 
     fn release(&self, c: &Connection) -> Result<()> {
@@ -269,22 +300,33 @@ impl Held {
     }
 
     fn wake_waiting(&self, c: &Connection, now: Timestamp) -> Result<()> {
-        c.prepare_cached(
-            "UPDATE queue SET state = 0, waits_for = NULL, due = ?3
-             WHERE connector = ?1 AND waits_for = ?2",
-        )
-        .and_then(|mut s| s.execute([self.connector, self.resource, millis(now)]))
-        .map_err(sql)?;
-        Ok(())
+        queue::wake_waiting(c, self.connector, self.resource, now)
     }
 }
 
-/// Writes down what the connector holds now. `Some` names the resource that owns the entry already.
-fn apply_link(c: &Connection, settlement: &Settlement, link: Option<&Link>) -> Result<Option<String>> {
+pub(super) const WAITED_FOR: &str = "
+    SELECT q.resource
+    FROM resource r INDEXED BY resource_public_id CROSS JOIN queue q
+    WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4
+          AND q.connector = ?1 AND q.resource = r.id AND q.state IN (0, 1, 3, 5)";
+
+/// Whose the entry is that a delivery ended at.
+enum Landed {
+    Ours,
+    /// A deleted resource's, which a delivery is changing right now.
+    Busy,
+    /// Somebody's, named here.
+    Anothers(String),
+}
+
+/// Writes down what the connector holds now.
+fn apply_link(c: &Connection, settlement: &Settlement, link: Option<&Link>) -> Result<Landed> {
     let claim = &settlement.claim;
     let ids = [claim.connector.0, claim.resource.0];
     let before: Option<(String, String, i64)> = c
-        .prepare_cached("SELECT target_id, address, stage FROM link WHERE connector = ?1 AND resource = ?2")
+        .prepare_cached(
+            "SELECT target_id, address, stage FROM link WHERE connector = ?1 AND resource = ?2",
+        )
         .and_then(|mut s| {
             s.query_row(ids, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
         })
@@ -293,67 +335,114 @@ fn apply_link(c: &Connection, settlement: &Settlement, link: Option<&Link>) -> R
         (None, None) => false,
         (None, Some(_)) => true,
         (Some((_, _, stage)), None) => {
-            c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
-                .and_then(|mut s| s.execute([ids[0], ids[1], GONE]))
-                .map_err(sql)?;
+            let_go(c, ids[0], ids[1])?;
             *stage != GONE
         }
         (Some((target_id, address, stage)), Some(link)) => {
             *target_id != link.target_id || *address != link.address || *stage == GONE
         }
     };
-    if let Some(link) = link {
-        let written = c
-            .prepare_cached(
-                "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (connector, resource) DO UPDATE SET target_id = excluded.target_id,
-                     address = excluded.address, hash = excluded.hash, seq = excluded.seq,
-                     stage = excluded.stage, since = excluded.since",
-            )
-            .map_err(sql)?
-            .execute(params![
-                ids[0],
-                ids[1],
-                link.target_id,
-                link.address,
-                link.hash,
-                settlement.covers,
-                stage_number(link.stage),
-                millis(link.since),
-            ]);
-        match written {
-            Err(error) if is_taken(&error) => return owner(c, claim.connector.0, &link.target_id).map(Some),
-            other => other.map_err(sql)?,
-        };
+    if let Some(link) = link
+        && !write_link(c, settlement, link)?
+    {
+        let landed = inherit(c, settlement, link)?;
+        if !matches!(landed, Landed::Ours) {
+            return Ok(landed);
+        }
     }
     if moved {
         mark_groups(c, settlement, before.map(|(target_id, address, _)| (target_id, address)))?;
     }
-    Ok(None)
+    Ok(Landed::Ours)
 }
 
-fn owner(c: &Connection, connector: i64, target_id: &str) -> Result<String> {
-    c.query_row(
-        "SELECT r.body FROM link l JOIN resource r ON r.id = l.resource
-         WHERE l.connector = ?1 AND l.target_id = ?2",
-        params![connector, target_id],
-        |row| row.get::<_, String>(0),
-    )
-    .map(|body| {
-        super::rows::attributes(&body)
-            .ok()
-            .and_then(|attributes| {
-                let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
-                name.as_str().map(|name| format!("`{name}`"))
+/// `false` if the entry has an owner.
+fn write_link(c: &Connection, settlement: &Settlement, link: &Link) -> Result<bool> {
+    let written = c
+        .prepare_cached(
+            "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (connector, resource) DO UPDATE SET target_id = excluded.target_id,
+                 address = excluded.address, hash = excluded.hash, seq = excluded.seq,
+                 stage = excluded.stage, since = excluded.since",
+        )
+        .map_err(sql)?
+        .execute(params![
+            settlement.claim.connector.0,
+            settlement.claim.resource.0,
+            link.target_id,
+            link.address,
+            link.hash,
+            settlement.covers,
+            stage_number(link.stage),
+            millis(link.since),
+        ]);
+    match written {
+        Ok(_) => Ok(true),
+        Err(error) if is_taken(&error) => Ok(false),
+        Err(error) => Err(sql(error)),
+    }
+}
+
+/// Takes the entry over from somebody deleted, whose pending removal or purge is void with that:
+/// the same person came back as another resource.
+fn inherit(c: &Connection, settlement: &Settlement, link: &Link) -> Result<Landed> {
+    let connector = settlement.claim.connector.0;
+    let (owner, deleted, organization, body, leased): (i64, bool, i64, String, bool) = c
+        .prepare_cached(
+            "SELECT r.id, r.deleted IS NOT NULL, r.organization, r.body,
+                    EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
+                                                        AND q.leased IS NOT NULL)
+             FROM link l JOIN resource r ON r.id = l.resource
+             WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3",
+        )
+        .and_then(|mut s| {
+            s.query_row(params![connector, link.target_id], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
             })
-            .unwrap_or_else(|| "another resource".to_owned())
-    })
-    .map_err(sql)
+        })
+        .map_err(sql)?;
+    if !deleted || organization != settlement.claim.organization.0 {
+        return Ok(Landed::Anothers(name(&body)));
+    }
+    if leased {
+        return Ok(Landed::Busy);
+    }
+    let_go(c, connector, owner)?;
+    queue::wake_waiting(c, connector, owner, settlement.now)?;
+    c.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND resource = ?2")
+        .and_then(|mut s| s.execute([connector, owner]))
+        .map_err(sql)?;
+    if write_link(c, settlement, link)? {
+        Ok(Landed::Ours)
+    } else {
+        Ok(Landed::Anothers(name(&body)))
+    }
+}
+
+fn let_go(c: &Connection, connector: i64, resource: i64) -> Result<()> {
+    c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
+        .and_then(|mut s| s.execute([connector, resource, GONE]))
+        .map_err(sql)?;
+    Ok(())
+}
+
+fn name(body: &str) -> String {
+    super::rows::attributes(body)
+        .ok()
+        .and_then(|attributes| {
+            let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
+            name.as_str().map(|name| format!("`{name}`"))
+        })
+        .unwrap_or_else(|| "another resource".to_owned())
 }
 
 /// A member's entry came, went or moved: its groups are completed, in the same transaction.
-fn mark_groups(c: &Connection, settlement: &Settlement, before: Option<(String, String)>) -> Result<()> {
+fn mark_groups(
+    c: &Connection,
+    settlement: &Settlement,
+    before: Option<(String, String)>,
+) -> Result<()> {
     let claim = &settlement.claim;
     let carries_members: bool = c
         .prepare_cached("SELECT members FROM connector WHERE id = ?1")

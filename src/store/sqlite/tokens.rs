@@ -69,9 +69,11 @@ pub(super) fn end(
 
 pub(super) fn used(c: &Connection, used: &[(TokenId, Timestamp)]) -> Result<()> {
     for (token, at) in used {
-        c.prepare_cached("UPDATE token SET last_used = max(coalesce(last_used, 0), ?2) WHERE id = ?1")
-            .and_then(|mut s| s.execute([token.0, millis(*at)]))
-            .map_err(sql)?;
+        c.prepare_cached(
+            "UPDATE token SET last_used = max(coalesce(last_used, 0), ?2) WHERE id = ?1",
+        )
+        .and_then(|mut s| s.execute([token.0, millis(*at)]))
+        .map_err(sql)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
 use tokio::sync::{oneshot, watch};
 
 use super::sql;
@@ -23,6 +24,8 @@ const FOREGROUND_SHARE: usize = 256;
 const BACKGROUND_SHARE: usize = 128;
 /// Waiting requests beyond which a further one is refused: some seconds of work.
 const MAX_WAITING: usize = 8_192;
+/// The exit code after a failed sync: `EX_IOERR` of sysexits.h.
+const EXIT_IO: i32 = 74;
 
 /// Whether someone at the provider waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,5 +262,20 @@ fn in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result
         }
         run("RELEASE job")?;
     }
-    run("COMMIT")
+    connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).map_err(|error| {
+        end_where_the_disk_lies(&error);
+        sql(error)
+    })?;
+    Ok(())
+}
+
+/// A failed sync cannot be tried again: the kernel has dropped the pages, and the next sync would
+/// report success without them. The process ends before it acknowledges anything more, and recovers
+/// from what is on the disk when it is started again.
+fn end_where_the_disk_lies(error: &rusqlite::Error) {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    if matches!(code, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)) {
+        tracing::error!(%error, "the disk could not sync the database; ending at once, so that nothing is acknowledged that may be lost");
+        std::process::exit(EXIT_IO);
+    }
 }

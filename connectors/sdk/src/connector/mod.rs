@@ -27,7 +27,9 @@ mod work;
 use async_trait::async_trait;
 
 pub use inventory::{Entry, Inventory, InventoryError, Listing};
-pub use outcome::{Action, BoxError, Decision, Delivered, DeliveryError, Health, HoldKind, Preview, chain};
+pub use outcome::{
+    Action, BoxError, Decision, Delivered, DeliveryError, Health, HoldKind, Preview, chain,
+};
 pub use scope::Scope;
 pub use secret::{Secret, SecretError, SecretRef, Secrets};
 pub use settings::{BuildContext, OrganizationInfo, Problem, Settings};
@@ -82,12 +84,19 @@ pub trait Connector: Send + Sync {
     }
 
     /// What must happen at most once ever: the engine writes it down durably before
-    /// [`deliver`](Self::deliver) and skips the delivery when it is there already; a delivery cut
-    /// off after that is parked for a person. The key is unique within one organization at this
+    /// [`deliver`](Self::deliver) and skips the delivery when it is there already. One that was
+    /// cut off after that comes again [in doubt](Work::in_doubt), for the connector to refuse until
+    /// a person says to retry it. The key is unique within one organization at this
     /// connector, and the same for every attempt at the same work. `None` when the work does
     /// nothing that could happen twice.
     fn once_key(&self, _work: &Work) -> Option<String> {
         None
+    }
+
+    /// Whether [`deliver`](Self::deliver) would reach the target for this work at all. What does not
+    /// (an event nobody asked for) uses up no rate.
+    fn reaches(&self, _work: &Work) -> bool {
+        true
     }
 
     /// Brings the target in line with `work`.

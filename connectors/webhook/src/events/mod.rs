@@ -41,6 +41,10 @@ impl Connector for EventsConnector {
         Semantics::EveryEvent
     }
 
+    fn reaches(&self, work: &Work) -> bool {
+        !events(work, &self.patterns).is_empty()
+    }
+
     /// Sends the events one after another. If one fails, the whole change comes again, and those
     /// that arrived are recognised by their `webhook-id`.
     async fn deliver(&self, work: &Work) -> Result<Delivered, DeliveryError> {

@@ -42,6 +42,9 @@ CREATE INDEX resource_external_id ON resource (organization, kind, external_id)
     WHERE deleted IS NULL AND external_id IS NOT NULL;
 CREATE INDEX resource_living ON resource (organization, kind, id) WHERE deleted IS NULL;
 CREATE INDEX resource_deleted ON resource (deleted) WHERE deleted IS NOT NULL;
+-- Who had a name before: whoever has it now waits until those are out of the way.
+CREATE INDEX resource_former ON resource (organization, kind, coalesce(user_name, display_name))
+    WHERE deleted IS NOT NULL;
 
 CREATE TABLE member (
     group_id  INTEGER NOT NULL,
@@ -74,6 +77,7 @@ CREATE TABLE connector (
     reads_groups INTEGER NOT NULL,     -- a mapping or the scope reads a user's groups
     enabled      INTEGER NOT NULL,     -- 0: its file is gone or says so; rows go on coalescing
     fingerprint  TEXT NOT NULL,        -- of its file; a change re-evaluates everyone
+    links        INTEGER NOT NULL DEFAULT 0, -- entries it holds, kept by triggers
     paused_at    INTEGER,              -- by a person
     paused_by    TEXT
 );
@@ -100,13 +104,15 @@ CREATE TABLE queue (
     last_error   TEXT,
     hold_kind    TEXT,
     approved     INTEGER,              -- the mark a person approved
+    approved_at  INTEGER,              -- when: an approval lapses
     waits_for    INTEGER,
-    epoch        INTEGER NOT NULL,     -- of the lease
+    epoch        INTEGER NOT NULL,     -- of the lease: no two leases of a process have the same
     leased       INTEGER,              -- since when; NULL: nobody works on it
     doubt        INTEGER NOT NULL,     -- the last attempt may have been carried out
     PRIMARY KEY (connector, resource)
 ) WITHOUT ROWID;
 CREATE INDEX queue_due ON queue (connector, organization, due) WHERE state <= 2 AND leased IS NULL;
+CREATE INDEX queue_dirty ON queue (connector, dirty_at) WHERE state <= 1;
 CREATE INDEX queue_leased ON queue (leased) WHERE leased IS NOT NULL;
 CREATE INDEX queue_waiting ON queue (connector, waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX queue_human ON queue (state, connector) WHERE state >= 4;
@@ -133,7 +139,8 @@ CREATE TRIGGER queue_left AFTER DELETE ON queue BEGIN
         WHERE connector = old.connector AND state = old.state;
 END;
 
--- Members of a group whose entry at a connector came, went or moved since the group settled.
+-- Members of a group who left it, or whose entry at a connector came, went or moved, since the group
+-- settled: where their entry was then.
 CREATE TABLE member_mark (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     connector INTEGER NOT NULL,
@@ -151,11 +158,23 @@ CREATE TABLE link (
     address   TEXT NOT NULL,
     hash      TEXT,
     seq       INTEGER NOT NULL,
-    stage     INTEGER NOT NULL,        -- 0 active 1 deactivated 2 removed
+    stage     INTEGER NOT NULL,        -- 0 active 1 deactivated 2 removed 3 gone
     since     INTEGER NOT NULL,
     PRIMARY KEY (connector, resource)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX link_target ON link (connector, target_id);
+-- Two living links never own one entry; one that is gone owns nothing.
+CREATE UNIQUE INDEX link_target ON link (connector, target_id) WHERE stage <> 3;
+CREATE INDEX link_address ON link (connector, address);
+CREATE TRIGGER link_added AFTER INSERT ON link WHEN new.stage <> 3 BEGIN
+    UPDATE connector SET links = links + 1 WHERE id = new.connector;
+END;
+CREATE TRIGGER link_moved AFTER UPDATE OF stage ON link
+WHEN (old.stage = 3) <> (new.stage = 3) BEGIN
+    UPDATE connector SET links = links + iif(new.stage = 3, -1, 1) WHERE id = new.connector;
+END;
+CREATE TRIGGER link_left AFTER DELETE ON link WHEN old.stage <> 3 BEGIN
+    UPDATE connector SET links = links - 1 WHERE id = old.connector;
+END;
 
 -- What was sent, once ever. The key is an HMAC, so that it outlives the person's erasure.
 CREATE TABLE mail (
