@@ -12,7 +12,11 @@ pub trait Inventory: Send + Sync {
     ///
     /// A listing that ends early, for whatever reason (a size limit, a lost connection, a referral),
     /// is an error: what was seen until then says nothing about what is absent.
-    async fn list(&self, kind: ResourceKind, listing: &mut Listing<'_>) -> Result<(), InventoryError>;
+    async fn list(
+        &self,
+        kind: ResourceKind,
+        listing: &mut Listing<'_>,
+    ) -> Result<(), InventoryError>;
 
     /// What [`list`](Self::list) would show for this resource, if the target were in line;
     /// `target_id` and `members` are left empty.

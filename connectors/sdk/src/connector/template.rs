@@ -70,9 +70,7 @@ impl Template {
     /// Text whose inserted values pass through `escape`.
     pub fn parse_escaped(source: &str, escape: Escape) -> Result<Self, TemplateError> {
         let mut environment = environment(escape);
-        environment
-            .add_template_owned(TEXT, source.to_owned())
-            .map_err(|error| syntax(&error))?;
+        environment.add_template_owned(TEXT, source.to_owned()).map_err(|error| syntax(&error))?;
         let variables = environment
             .get_template(TEXT)
             .map_err(|error| syntax(&error))?
@@ -300,10 +298,10 @@ mod tests {
     #[test]
     fn one_expression_keeps_its_type() {
         check("{{ active }}", json!(true));
-        check("{{ emails | map(attribute='value') | list }}", json!([
-            "ada@lillevik.example",
-            "ada@home.example"
-        ]));
+        check(
+            "{{ emails | map(attribute='value') | list }}",
+            json!(["ada@lillevik.example", "ada@home.example"]),
+        );
     }
 
     #[test]
@@ -325,7 +323,10 @@ mod tests {
 
     #[test]
     fn ascii_writes_letters_without_accents() {
-        check("{{ 'Åse Bjørnæss Müller-Weiß' | ascii | lower }}", json!("ase bjornaess muller-weiss"));
+        check(
+            "{{ 'Åse Bjørnæss Müller-Weiß' | ascii | lower }}",
+            json!("ase bjornaess muller-weiss"),
+        );
     }
 
     #[test]
@@ -345,9 +346,10 @@ mod tests {
     #[test]
     fn an_endless_template_runs_out_of_fuel() {
         let view = View::of(&crate::testing::ada());
-        let template =
-            Template::parse("{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}")
-                .expect("parses");
+        let template = Template::parse(
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}",
+        )
+        .expect("parses");
         assert_eq!(
             template.text(&view).map_err(|error| error.0),
             Err("the template runs too long".to_owned())

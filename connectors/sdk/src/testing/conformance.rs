@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::connector::{Connector, Delivered, DeliveryError, Link, Resource, Semantics, Verb, Work};
+use crate::connector::{
+    Connector, Delivered, DeliveryError, Link, Resource, Semantics, Verb, Work,
+};
 use crate::testing::{created, deleted, present};
 
 /// What [`conformance`] saw, for further assertions.
@@ -18,10 +20,12 @@ pub async fn conformance(
     connector: &dyn Connector,
     resource: Resource,
 ) -> Result<Conformance, DeliveryError> {
-    let mut step = Step { semantics: connector.semantics(), seq: 0, now: created(resource.clone()).now };
+    let mut step =
+        Step { semantics: connector.semantics(), seq: 0, now: created(resource.clone()).now };
     connector.probe().await?;
 
-    let first = connector.deliver(&step.shape(created(resource.clone()), Verb::Created, None)).await?;
+    let first =
+        connector.deliver(&step.shape(created(resource.clone()), Verb::Created, None)).await?;
     let again = step.again(created(resource.clone()), Verb::Created, first.link.clone());
     let second = connector.deliver(&again).await?;
     assert_eq!(
@@ -32,7 +36,9 @@ pub async fn conformance(
 
     let mut changed = resource.clone();
     changed.attributes.insert("displayName".to_owned(), "Changed by conformance".into());
-    let updated = connector.deliver(&step.shape(present(changed.clone()), Verb::Updated, second.link)).await?;
+    let updated = connector
+        .deliver(&step.shape(present(changed.clone()), Verb::Updated, second.link))
+        .await?;
 
     let gone = step.shape(deleted(changed.clone()), Verb::Deleted, updated.link);
     let removed = connector.deliver(&gone).await?;

@@ -4,4 +4,6 @@ mod conformance;
 mod samples;
 
 pub use conformance::{Conformance, conformance};
-pub use samples::{ada, choir, created, deleted, delta, group_work, organization, present, secrets, work};
+pub use samples::{
+    ada, choir, created, deleted, delta, group_work, organization, present, secrets, work,
+};

@@ -11,7 +11,9 @@ use crate::connector::{
     Change, Gone, Member, MemberDelta, OrganizationInfo, Permit, Resource, SecretError, SecretRef,
     Secrets, Verb, Wanted, Work,
 };
-use crate::scim::{Attributes, BUILDING_URN, ENTERPRISE_URN, ResourceId, ResourceKey, ResourceKind, Schemas};
+use crate::scim::{
+    Attributes, BUILDING_URN, ENTERPRISE_URN, ResourceId, ResourceKey, ResourceKind, Schemas,
+};
 
 /// Lillevik kommune, Norwegian bokmål.
 pub fn organization() -> Arc<OrganizationInfo> {
