@@ -388,7 +388,8 @@ pub(crate) fn active_link(work: &Work, target_id: String, address: String) -> Li
 
 fn unreadable(dn: &str) -> DeliveryError {
     DeliveryError::refused(format!(
-        "`{dn}` is there, but the bind DN may not read it; give it the right to, then retry"
+        "`{dn}` is there, but cannot be read under that name: the bind DN may not, or the server \
+         spells the name otherwise; give it the right to, then retry"
     ))
 }
 

@@ -237,6 +237,15 @@ fn hex(value: &[u8]) -> String {
 /// spaces that mean nothing.
 pub(crate) fn folded(value: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(value) {
+        // Most names, and the form is what they have.
+        Ok(text)
+            if text.is_ascii()
+                && !text.starts_with(' ')
+                && !text.ends_with(' ')
+                && !text.contains("  ") =>
+        {
+            text.to_ascii_lowercase().into_bytes()
+        }
         Ok(text) => {
             let text: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
             let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();

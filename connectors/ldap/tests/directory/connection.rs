@@ -27,7 +27,7 @@ fn unreachable<T: std::fmt::Debug>(result: Result<T, DeliveryError>) -> String {
 #[tokio::test]
 async fn a_private_authority_is_believed_over_tls_and_starttls() {
     let slapd = Slapd::start_with(&Options { demand_tls: true, ..Options::default() }).await;
-    let ca = format!("ca = {:?}\n", slapd.ca());
+    let ca = format!("ca = \"{}\"\n", slapd.ca().display());
     for (url, more) in [
         (slapd.tls_url(), ca.clone()),
         (slapd.tls_url_ipv6(), ca.clone()),
@@ -54,7 +54,7 @@ async fn another_authority_is_refused_before_any_password_is_sent() {
         (slapd.tls_url_ipv6(), ""),
         (slapd.plain_url(), "starttls = true\n"),
     ] {
-        let mut target = Target::at(&url, &format!("{more}ca = {other:?}\n"));
+        let mut target = Target::at(&url, &format!("{more}ca = \"{}\"\n", other.display()));
         target.head = target.head.replace("relaysecret", "wrong");
         let said = credentials(target.connect().deliver(&present(ada())).await);
         assert_eq!(
@@ -70,7 +70,7 @@ async fn another_authority_is_refused_before_any_password_is_sent() {
 #[tokio::test]
 async fn a_certificate_that_ended_is_named_with_its_day() {
     let slapd = Slapd::start_with(&Options { expired: true, ..Options::default() }).await;
-    let target = Target::at(&slapd.tls_url(), &format!("ca = {:?}\n", slapd.ca()));
+    let target = Target::at(&slapd.tls_url(), &format!("ca = \"{}\"\n", slapd.ca().display()));
     let said = credentials(target.connect().probe().await);
     assert!(said.ends_with("it expired on 2021-02-03; renew it"), "{said}");
 }
@@ -88,7 +88,7 @@ async fn a_certificate_for_another_name_is_named() {
         tokio::io::copy_bidirectional(&mut here, &mut there).await.ok();
         std::future::pending::<()>().await;
     };
-    let connector = Target::at(&url, &format!("ca = {:?}\n", slapd.ca())).connect();
+    let connector = Target::at(&url, &format!("ca = \"{}\"\n", slapd.ca().display())).connect();
     let said = tokio::select! {
         result = connector.probe() => credentials(result),
         () = carry => unreachable!("it carries for ever"),
@@ -116,7 +116,7 @@ async fn a_server_without_starttls_gets_no_password() {
         rest
     };
     let slapd = Slapd::start().await;
-    let target = Target::at(&url, &format!("starttls = true\nca = {:?}\n", slapd.ca()));
+    let target = Target::at(&url, &format!("starttls = true\nca = \"{}\"\n", slapd.ca().display()));
     let connector = target.connect();
     let (result, rest) = tokio::join!(connector.probe(), strip);
     let said = credentials(result);

@@ -24,7 +24,7 @@ pub(crate) struct Target {
 impl Target {
     /// The server, over TLS with its own authority.
     pub(crate) fn of(slapd: &Slapd) -> Self {
-        Self::at(&slapd.tls_url(), &format!("ca = {:?}\n", slapd.ca()))
+        Self::at(&slapd.tls_url(), &format!("ca = \"{}\"\n", slapd.ca().display()))
     }
 
     pub(crate) fn at(url: &str, more: &str) -> Self {

@@ -11,6 +11,7 @@ mod slapd;
 mod between;
 mod connection;
 mod doubt;
+mod ds389;
 mod groups;
 mod kit;
 mod leavers;

@@ -255,10 +255,16 @@ impl Slapd {
              directory {folder}/db\nmaxsize 268435456\ndbnosync\n\
              index objectClass,uid,mail,employeeNumber,member,entryUUID eq\nlimits users {}\n\
              access to attrs=userPassword by dn.exact=\"{RELAY}\" write by anonymous auth by * none\n\
-             access to * by dn.exact=\"{RELAY}\" write by users read by * none\n",
+             {}access to * by users read by * none\n",
             if options.ppolicy { "moduleload ppolicy\n" } else { "" },
             if options.demand_tls { "security simple_bind=128\n" } else { "" },
             options.limits,
+            // What the README tells an administrator to grant, and no more.
+            ["people", "leavers", "groups"]
+                .map(|part| format!(
+                    "access to dn.subtree=\"ou={part},{SUFFIX}\"\n  by dn.exact=\"{RELAY}\" write\n  by * break\n"
+                ))
+                .concat(),
         );
         if options.refint {
             let _ = write!(
