@@ -25,7 +25,7 @@ use crate::reconcile::Report;
 use crate::store::Entry;
 
 /// A longer one is a slip of the pen, and would leave the calendar.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// The operator's functions under `/v1`. A request has a [`Peer`] as its extension.
 pub fn router(operator: Operator) -> Router {

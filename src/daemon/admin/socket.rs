@@ -28,10 +28,7 @@ impl Bound {
     pub(super) async fn new(path: &Path) -> io::Result<Self> {
         match UnixStream::connect(path).await {
             Ok(_) => {
-                return Err(io::Error::new(
-                    ErrorKind::AddrInUse,
-                    "a daemon answers on it already",
-                ));
+                return Err(io::Error::new(ErrorKind::AddrInUse, "a daemon answers on it already"));
             }
             // Nobody listens: there is no such file, or a stale one.
             Err(error)
@@ -40,7 +37,10 @@ impl Bound {
         }
         let is_socket = |file: fs::Metadata| file.file_type().is_socket();
         if fs::symlink_metadata(path).is_ok_and(|file| !is_socket(file)) {
-            return Err(io::Error::new(ErrorKind::AlreadyExists, "a file that is no socket is there"));
+            return Err(io::Error::new(
+                ErrorKind::AlreadyExists,
+                "a file that is no socket is there",
+            ));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));

@@ -1,0 +1,54 @@
+//! `serve`: the daemon, from its configuration to its last delivery.
+
+use std::process::ExitCode;
+
+use scim_relay::config::{credentials_directory, load};
+use scim_relay::daemon::connectors::KINDS;
+use scim_relay::daemon::{Daemon, StartError, telemetry};
+
+use super::{Context, Exit, Failure, Result};
+
+pub(super) async fn run(context: &Context) -> Result {
+    let credentials = credentials_directory();
+    let (config, warnings) = load(&context.config_file(), KINDS, credentials.as_deref())
+        .map_err(Failure::Configuration)?;
+    telemetry::init();
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let daemon = Box::pin(Daemon::start(config, credentials)).await.map_err(failure)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        scim = %daemon.scim_address(),
+        console = %daemon.console_address(),
+        "scim-relay serves"
+    );
+    let ended = Box::pin(daemon.run()).await;
+    Ok(if ended == ExitCode::SUCCESS { Exit::Done } else { Exit::Failed })
+}
+
+fn failure(error: StartError) -> Failure {
+    let code = error.exit_code();
+    match error {
+        StartError::Config(mistakes) => Failure::Configuration(mistakes),
+        other => {
+            let message = chain(&other);
+            if code == 78 { Failure::Unusable(message) } else { Failure::Failed(message) }
+        }
+    }
+}
+
+/// An error with its causes, each once.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

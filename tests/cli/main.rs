@@ -1,0 +1,7 @@
+//! The commands as a person gives them: the real program, with a daemon in the background.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod daemon;
+mod live;
+mod offline;
+mod relay;
