@@ -38,9 +38,12 @@ fn connection(config: &Config, problems: &mut Vec<Problem>) {
     }
     if !tls && !config.starttls && !config.allow_plaintext {
         problems.push(
-                Problem::new("url", "the bind password and everybody's data would go in clear text")
-                    .help("use ldaps://, or starttls = true; on a machine's own loopback allow_plaintext = true may do"),
-            );
+            Problem::new("url", "the bind password and everybody's data would go in clear text")
+                .help(
+                    "use ldaps://, or starttls = true; on a machine's own loopback \
+                     allow_plaintext = true may do",
+                ),
+        );
     }
     if config.bind_dn.as_ref().is_none_or(Dn::is_root) {
         problems.push(
@@ -82,8 +85,12 @@ fn check_users(users: &Users, several_organizations: bool, problems: &mut Vec<Pr
     );
     if users.attributes.get("userPassword").is_some() {
         problems.push(
-            Problem::new("users.attributes.userPassword", "a stored password never equals what was written, so it would be written again and again")
-                .help("a password that is set once belongs in [ldap.users.initial]"),
+            Problem::new(
+                "users.attributes.userPassword",
+                "a stored password never equals what was written, so it would be written again and \
+                 again",
+            )
+            .help("a password that is set once belongs in [ldap.users.initial]"),
         );
     }
     for (name, _) in users.initial.iter().filter(|(name, _)| users.attributes.get(name).is_some()) {
@@ -166,18 +173,25 @@ fn check_place(
 ) {
     match (base, dn.base()) {
         (None, None) => problems.push(
-            Problem::new(format!("{section}.base"), "the dn has templates in more than its first step, so nothing says where to look for entries")
-                .help(format!("add [ldap.{section}] base, the part of the tree that all of them are in")),
+            Problem::new(
+                format!("{section}.base"),
+                "the dn has templates in more than its first step, so nothing says where to look",
+            )
+            .help(format!("add [ldap.{section}] base, the part of the tree they are all in")),
         ),
-        (Some(base), Some(below)) if !below.is_within(base) => problems.push(
-            Problem::new(format!("{section}.base"), format!("entries would be made in `{below}`, outside of `{base}`")),
-        ),
+        (Some(base), Some(below)) if !below.is_within(base) => problems.push(Problem::new(
+            format!("{section}.base"),
+            format!("entries would be made in `{below}`, outside of `{base}`"),
+        )),
         _ => {}
     }
     if several && !dn.reads("organization") {
         problems.push(
-            Problem::new(format!("{section}.dn"), "several organizations would share one name for different entries")
-                .help("use {{ organization.key }} in it, or make a connector for each with organizations = [..]"),
+            Problem::new(format!("{section}.dn"), "several organizations would share one name")
+                .help(
+                    "use {{ organization.key }} in it, or make a connector for each with \
+                     organizations = [..]",
+                ),
         );
     }
 }

@@ -281,8 +281,8 @@ impl Transport for Client {
         &self.url
     }
 
-    fn identity(&self) -> &str {
-        &self.server.bind_dn
+    fn identity(&self) -> Option<&str> {
+        Some(&self.server.bind_dn)
     }
 
     fn has_containers(&self) -> bool {

@@ -170,8 +170,12 @@ impl Connector for Ldap {
             .await
             .map_err(|fault| fault.into_error(Kind::Read, "reading the root entry"))?;
         self.demand_bases().await?;
-        let (place, identity) = (self.transport.place(), self.transport.identity());
-        Ok(Health { summary: format!("{} at {place}, bound as {identity}", dialect.product) })
+        let mut summary = format!("{} at {}", dialect.product, self.transport.place());
+        if let Some(identity) = self.transport.identity() {
+            summary.push_str(", bound as ");
+            summary.push_str(identity);
+        }
+        Ok(Health { summary })
     }
 
     fn inventory(&self) -> Option<&dyn Inventory> {
@@ -188,9 +192,8 @@ impl Ldap {
         for (path, base) in self.bases() {
             if self.read(&base.to_string(), &["objectClass".to_owned()]).await?.is_none() {
                 return Err(DeliveryError::credentials(format!(
-                    "`{base}` ([ldap.{path}]) does not exist at {}, or `{}` may not read it",
+                    "`{base}` ([ldap.{path}]) does not exist at {}, or the bind DN may not read it",
                     self.transport.place(),
-                    self.transport.identity()
                 )));
             }
         }

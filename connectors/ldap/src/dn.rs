@@ -483,7 +483,9 @@ mod tests {
     proptest! {
         /// Whatever a user name holds, it stays one value of one step.
         #[test]
-        fn an_escaped_value_reads_back_as_itself(value in "[ #\"+,;<=>\\\\\0a\u{fc}\u{202e}\n]{1,12}|\\PC{1,20}") {
+        fn an_escaped_value_reads_back_as_itself(
+            value in "[ #\"+,;<=>\\\\\0a\u{fc}\u{202e}\n]{1,12}|\\PC{1,20}",
+        ) {
             let text = format!("uid={},ou=people,dc=x", escape(&value));
             let dn = Dn::parse(&text).expect("an escaped value makes a name");
             prop_assert_eq!(dn.rdns.len(), 3);

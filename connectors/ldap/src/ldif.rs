@@ -262,7 +262,8 @@ mod tests {
         };
         assert_eq!(
             rename.to_text(),
-            "dn: uid=ada,dc=x\nchangetype: modrdn\nnewrdn: uid=bo\ndeleteoldrdn: 1\nnewsuperior: ou=y,dc=x\n\n"
+            "dn: uid=ada,dc=x\nchangetype: modrdn\nnewrdn: uid=bo\ndeleteoldrdn: 1\n\
+             newsuperior: ou=y,dc=x\n\n"
         );
     }
 

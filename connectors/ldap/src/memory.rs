@@ -58,7 +58,7 @@ impl Memory {
             file.write_all(b"version: 1\n\n")?;
         }
         let state = Mutex::new(State { file, tree });
-        Ok(Self { place: format!("the file {}", path.display()), state })
+        Ok(Self { place: path.display().to_string(), state })
     }
 
     /// Does the change and appends it, or neither.
@@ -215,7 +215,7 @@ fn root() -> Entry {
         "",
         vec![
             text("objectClass", "top"),
-            text("vendorName", "LDIF"),
+            text("vendorName", "a file of LDIF records"),
             text("supportedControl", "1.3.6.1.4.1.42.2.27.8.5.1"),
         ],
     )
@@ -282,8 +282,8 @@ impl Transport for Memory {
         &self.place
     }
 
-    fn identity(&self) -> &'static str {
-        "nobody"
+    fn identity(&self) -> Option<&str> {
+        None
     }
 
     fn has_containers(&self) -> bool {

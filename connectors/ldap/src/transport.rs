@@ -109,8 +109,8 @@ pub(crate) trait Transport: Send + Sync {
     /// What a person calls it: an address, a file.
     fn place(&self) -> &str;
 
-    /// As whom it is known there.
-    fn identity(&self) -> &str;
+    /// As whom we are known there, if that matters.
+    fn identity(&self) -> Option<&str>;
 
     /// Whether an entry needs its parent to exist.
     fn has_containers(&self) -> bool;

@@ -57,7 +57,7 @@ impl Transport for Arc<Faulty> {
         self.inner.place()
     }
 
-    fn identity(&self) -> &str {
+    fn identity(&self) -> Option<&str> {
         self.inner.identity()
     }
 

@@ -146,7 +146,8 @@ async fn a_wrong_password_and_a_locked_account_stop_the_target() {
         "dn: {RELAY}\nchangetype: modify\ndelete: pwdAccountLockedTime\n-\nadd: pwdReset\npwdReset: TRUE\n"
     ));
     slapd.apply(
-        "dn: cn=default,ou=policies,dc=example,dc=org\nchangetype: modify\nadd: pwdMustChange\npwdMustChange: TRUE\n",
+        "dn: cn=default,ou=policies,dc=example,dc=org\nchangetype: modify\n\
+         add: pwdMustChange\npwdMustChange: TRUE\n",
     );
     let said = credentials(target.connect().deliver(&present(ada())).await);
     assert!(said.contains("insufficientAccessRights (50)"), "{said}");

@@ -206,7 +206,8 @@ async fn without_a_password_policy_attributes_say_who_is_disabled() {
     assert!(reason.contains("OpenLDAP has no password policy"), "{reason}");
 
     let marked = format!(
-        "{}[users.deprovision.disabled_attributes]\nemployeeType = \"left\"\ntitle = \"was {{{{ title }}}}\"\n",
+        "{}[users.deprovision.disabled_attributes]\nemployeeType = \"left\"\n\
+         title = \"was {{{{ title }}}}\"\n",
         USERS.replace("[groups]\ndn = \"cn={{ displayName }},ou=groups,dc=example,dc=org\"\n", "")
     );
     let connector = target.connect_with(&marked);

@@ -50,7 +50,8 @@ async fn what_was_changed_or_moved_by_hand_differs() {
     let connector = Target::of(&slapd).connect();
     let made = connector.deliver(&present(ada())).await.unwrap();
     slapd.apply(&format!(
-        "dn: {}\nchangetype: modify\nreplace: cn\ncn: somebody\n-\nadd: telephoneNumber\ntelephoneNumber: 1\n",
+        "dn: {}\nchangetype: modify\nreplace: cn\ncn: somebody\n-\n\
+         add: telephoneNumber\ntelephoneNumber: 1\n",
         address(&made)
     ));
     slapd.apply(&format!(
@@ -127,7 +128,8 @@ async fn a_reference_to_another_server_makes_a_listing_incomplete() {
     let slapd = Slapd::start().await;
     slapd.apply(
         "dn: ou=elsewhere,ou=people,dc=example,dc=org\nchangetype: add\nobjectClass: referral\n\
-         objectClass: extensibleObject\nou: elsewhere\nref: ldap://other.example/ou=people,dc=example,dc=org\n",
+         objectClass: extensibleObject\nou: elsewhere\n\
+         ref: ldap://other.example/ou=people,dc=example,dc=org\n",
     );
     let said = listed(&*Target::of(&slapd).connect(), ResourceKind::User).await.unwrap_err();
     assert!(said.to_string().contains("referral (10)"), "{said}");

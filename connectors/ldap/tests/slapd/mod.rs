@@ -81,7 +81,7 @@ impl Slapd {
 
     pub(crate) async fn start_with(options: &Options) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (port, tls_port) = (free_port(), free_port());
+        let (port, tls_port) = free_ports();
         let mut slapd = Self { folder, process: None, port, tls_port };
         slapd.write_certificates(options);
         fs::create_dir(slapd.path("db")).expect("a folder for the database");
@@ -262,7 +262,8 @@ impl Slapd {
             // What the README tells an administrator to grant, and no more.
             ["people", "leavers", "groups"]
                 .map(|part| format!(
-                    "access to dn.subtree=\"ou={part},{SUFFIX}\"\n  by dn.exact=\"{RELAY}\" write\n  by * break\n"
+                    "access to dn.subtree=\"ou={part},{SUFFIX}\"\n  \
+                     by dn.exact=\"{RELAY}\" write\n  by * break\n"
                 ))
                 .concat(),
         );
@@ -325,10 +326,11 @@ impl Authority {
     }
 }
 
-/// A port nobody listens on now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+/// Two ports nobody listens on now.
+fn free_ports() -> (u16, u16) {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [one, other] = listeners.map(|one| one.local_addr().expect("its address").port());
+    (one, other)
 }
 
 fn parse(ldif: &str) -> Vec<Shown> {
