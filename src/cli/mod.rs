@@ -7,6 +7,7 @@
 mod check;
 mod client;
 mod connector;
+mod demo;
 mod held;
 mod offline;
 mod output;
@@ -68,6 +69,8 @@ struct Global {
 enum Command {
     /// Run the daemon; SIGTERM stops it, SIGHUP makes it read the configuration again
     Serve,
+    /// A whole school on this machine, with nothing installed: people are pushed, and arrive
+    Demo(demo::Args),
     /// Find every mistake in the configuration, without starting anything
     Check(check::Args),
     /// How everything is, and what waits for a person
@@ -159,6 +162,7 @@ pub(crate) async fn main() -> ExitCode {
 
 async fn run(context: &Context, command: Command) -> Result<ExitCode> {
     let exit = match command {
+        Command::Demo(args) => return Ok(demo::run(args).await),
         Command::Serve => serve::run(context).await,
         Command::Check(args) => check::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
