@@ -18,6 +18,7 @@ const CYAN: &str = "\x1b[36m";
 
 /// Where the story is told.
 pub(super) struct Account {
+    out: io::Stdout,
     terminal: bool,
     colour: bool,
     acts: usize,
@@ -28,7 +29,7 @@ impl Account {
         let terminal = io::stdout().is_terminal();
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        Self { terminal, colour: terminal && !dumb && !set("NO_COLOR"), acts: 0 }
+        Self { out: io::stdout(), terminal, colour: terminal && !dumb && !set("NO_COLOR"), acts: 0 }
     }
 
     /// Whether somebody sits there.
@@ -42,7 +43,7 @@ impl Account {
 
     pub(super) fn line(&self, text: impl Display) {
         // Whoever closed the pipe has read enough; that is no reason to stop half-way.
-        drop(writeln!(io::stdout(), "{text}"));
+        drop(writeln!(self.out.lock(), "{text}"));
     }
 
     pub(super) fn title(&self, text: &str) {

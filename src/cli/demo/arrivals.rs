@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -31,7 +32,7 @@ pub(super) struct Arrivals {
     /// Bytes of the directory's file.
     read: usize,
     requests: usize,
-    mails: HashSet<String>,
+    mails: HashSet<PathBuf>,
     pub(super) total: Totals,
 }
 
@@ -76,11 +77,13 @@ impl Arrivals {
         let mut mails = Vec::new();
         for entry in fs::read_dir(&path).with_context(failed)? {
             let entry = entry.with_context(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.ends_with(".eml") || !self.mails.insert(name) {
+            let file = entry.path();
+            // A mail gets its name once it is whole.
+            if file.extension().is_none_or(|kind| kind != "eml") || !self.mails.insert(file.clone())
+            {
                 continue;
             }
-            let text = fs::read_to_string(entry.path()).with_context(failed)?;
+            let text = fs::read_to_string(file).with_context(failed)?;
             mails.push(mail(&text));
         }
         Ok(mails)

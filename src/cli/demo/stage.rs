@@ -7,7 +7,7 @@ use scim_relay::operator::{Actor, Operator, QueueQuery};
 use scim_relay::reconcile::Report;
 use tokio::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, count};
 use super::arrivals::{Arrivals, Batch};
 use super::folder::{Folder, ORGANIZATION};
 use super::provider::Provider;
@@ -48,7 +48,7 @@ impl Stage {
 
     /// Waits until everything has arrived, but for one connector's.
     pub(super) async fn settled_apart_from(&mut self, apart: Option<&str>) -> Result<Batch> {
-        let until = Instant::now() + self.deadline;
+        let begun = Instant::now();
         loop {
             let status = self.operator.status().await.context("the relay's state is unknown")?;
             let concerned = || {
@@ -56,8 +56,11 @@ impl Stage {
             };
             // What is parked or held waits for a person, so it would never arrive.
             let stuck = concerned().any(|one| one.backlog.parked + one.backlog.held > 0);
-            if stuck || (Instant::now() > until && concerned().any(|one| one.backlog.open() > 0)) {
-                bail!("{}", self.what_is_missing(apart).await?);
+            let late =
+                begun.elapsed() > self.deadline && concerned().any(|one| one.backlog.open() > 0);
+            if stuck || late {
+                let seconds = begun.elapsed().as_secs_f64();
+                bail!("after {seconds:.1} s {}", self.what_is_missing(apart).await?);
             }
             if concerned().all(|one| one.backlog.open() == 0) {
                 return self.arrivals.collect(&self.folder, &self.receiver);
@@ -97,12 +100,12 @@ impl Stage {
         let mut missing = entries.iter().filter(|entry| Some(entry.connector.as_str()) != apart);
         let number = missing.clone().count();
         let Some(first) = missing.next() else {
-            return Ok(format!("not everything arrived within {} s", self.deadline.as_secs()));
+            return Ok("something had not arrived".to_owned());
         };
         let why = first.last_error.as_deref().unwrap_or("no attempt has ended yet");
         Ok(format!(
-            "{number} deliveries did not arrive within {} s; the first: {} at `{}` is {}: {why}",
-            self.deadline.as_secs(),
+            "{} not arrived; the first: {} at `{}` is {}: {why}",
+            count(number, "delivery has", "deliveries have"),
             first.name,
             first.connector,
             first.state.word(),
