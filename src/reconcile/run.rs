@@ -143,7 +143,7 @@ fn side(target: &Target, inventory: &dyn Inventory, holding: Holding) -> Result<
         match inventory.expected(&resource) {
             Ok(mut entry) => {
                 entry.members = holding.members.map(|members| {
-                    members.iter().map(|address| inventory.address_key(address)).collect()
+                    members.iter().map(|address| inventory.normalised(address)).collect()
                 });
                 Some(entry)
             }

@@ -22,12 +22,6 @@ pub trait Inventory: Send + Sync {
     /// `target_id` and `members` are left empty.
     fn expected(&self, resource: &Resource) -> Result<Entry, DeliveryError>;
 
-    /// An address in the form that two of them are compared in, e.g. a DN without its spaces and
-    /// case.
-    fn address_key(&self, address: &str) -> String {
-        address.to_owned()
-    }
-
     /// A link's address as [`Entry::members`] has it, where the target spells one in several ways.
     fn normalised(&self, address: &str) -> String {
         address.to_owned()
@@ -49,7 +43,7 @@ pub struct Entry {
     pub values: Vec<(String, Vec<String>)>,
     /// Values to find an unlinked entry by: `(attribute, value)`, normalised.
     pub correlation: Vec<(String, String)>,
-    /// A group's members by [`address_key`](Inventory::address_key), placeholders left out.
+    /// A group's members by [`normalised`](Inventory::normalised) address, placeholders left out.
     pub members: Option<Vec<String>>,
     /// Entries that must never be touched (administrators, service accounts).
     pub protected: bool,
