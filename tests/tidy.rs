@@ -193,14 +193,15 @@ fn every_file_can_be_read_in_one_sitting() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // Taken apart, so that this file does not find itself.
+    // Taken apart, so that this file does not find itself. A test that needs what no run has says
+    // so: `#[ignore = "needs ..."]` is fine.
     let marks = [
         concat!("TO", "DO"),
         concat!("FIX", "ME"),
         concat!("to", "do!"),
         concat!("unimple", "mented!"),
         concat!("db", "g!("),
-        concat!("#[ig", "nore"),
+        concat!("#[ig", "nore]"),
     ];
     let mut wrong = Vec::new();
     for file in everything() {
