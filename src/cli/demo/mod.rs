@@ -51,8 +51,8 @@ pub(crate) struct Args {
     /// not at all
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// How many pupils the school has, 8 to 2000
-    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(8..=2000))]
+    /// How many pupils the school has, 8 to 1000
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pupils: u32,
     /// A new or empty folder for its files. Left out: a temporary one. Either stays
     #[arg(long, value_name = "DIR")]
