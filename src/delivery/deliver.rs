@@ -58,11 +58,12 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
         return outcome::released();
     }
     if let Some(key) = &once {
-        match shared.store.once_begin(key, shared.clock.now()).await {
+        match shared.store.once_begin(key, claim, shared.clock.now()).await {
             // Cut off before anything was sent.
             Ok(Once::Begun) => work.in_doubt = false,
             // In doubt, unless a person said to send it all the same.
             Ok(Once::Interrupted) => {}
+            Ok(Once::InterruptedElsewhere) => work.in_doubt = true,
             Ok(Once::Sent) => return outcome::nothing(),
             Err(error) => return unreadable(core, claim, &error),
         }

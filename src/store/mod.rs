@@ -132,8 +132,8 @@ pub trait Store: Send + Sync {
 
     // === What must happen once ===
 
-    /// Writes down that this is about to be sent.
-    async fn once_begin(&self, once: &OnceKey, now: Timestamp) -> Result<Once>;
+    /// Writes down that this is about to be sent for this claim.
+    async fn once_begin(&self, once: &OnceKey, claim: &Claim, now: Timestamp) -> Result<Once>;
     /// Writes down that it was sent (`true`), or certainly was not.
     async fn once_end(&self, once: &OnceKey, sent: bool) -> Result<()>;
 

@@ -514,8 +514,10 @@ pub struct OnceKey {
 pub enum Once {
     /// Written down now: go on.
     Begun,
-    /// An earlier attempt was cut off in the middle.
+    /// An earlier attempt for this very row was cut off in the middle.
     Interrupted,
+    /// One for another row was: of somebody who has left since, and is back under the same key.
+    InterruptedElsewhere,
     /// It went out.
     Sent,
 }

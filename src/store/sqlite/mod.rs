@@ -7,6 +7,8 @@ mod list;
 mod members;
 mod once;
 mod open;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod queue;
 mod readers;
@@ -358,9 +360,10 @@ impl Store for SqliteStore {
         self.readers.look_up(|c| queue::oldest(c, connector)).await
     }
 
-    async fn once_begin(&self, once: &OnceKey, now: Timestamp) -> Result<Once> {
+    async fn once_begin(&self, once: &OnceKey, claim: &Claim, now: Timestamp) -> Result<Once> {
         let key = once::digest(&self.ledger_key, once);
-        self.background(move |c| once::begin(c, &key, now).map(Done::quiet)).await
+        let row = (claim.connector, claim.resource);
+        self.background(move |c| once::begin(c, &key, row, now).map(Done::quiet)).await
     }
 
     async fn once_end(&self, once: &OnceKey, sent: bool) -> Result<()> {

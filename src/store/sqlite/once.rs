@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::{millis, sql};
 use crate::ids;
-use crate::store::{Once, OnceKey, Result, StoreError};
+use crate::store::{ConnectorId, Once, OnceKey, Result, RowId, StoreError};
 
 /// The ledger's key, made when the database is.
 pub(super) fn key(c: &Connection) -> Result<[u8; 32]> {
@@ -30,30 +30,54 @@ pub(super) fn digest(key: &[u8; 32], once: &OnceKey) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-pub(super) fn begin(c: &Connection, key: &[u8; 32], now: Timestamp) -> Result<Once> {
-    let state: Option<i64> = c
-        .prepare_cached("SELECT state FROM mail WHERE key = ?1")
-        .and_then(|mut s| s.query_row([key], |row| row.get(0)).optional())
+pub(super) fn begin(
+    c: &Connection,
+    key: &[u8; 32],
+    (connector, resource): (ConnectorId, RowId),
+    now: Timestamp,
+) -> Result<Once> {
+    let found: Option<(i64, Option<i64>)> = c
+        .prepare_cached("SELECT state, resource FROM mail WHERE key = ?1")
+        .and_then(|mut s| s.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .map_err(sql)?;
-    match state {
-        None => {
-            c.prepare_cached("INSERT INTO mail (key, state, at) VALUES (?1, 0, ?2)")
-                .and_then(|mut s| s.execute(params![key, millis(now)]))
-                .map_err(sql)?;
-            Ok(Once::Begun)
+    let once = match found {
+        None => Once::Begun,
+        Some((0, Some(row))) if row == resource.0 => Once::Interrupted,
+        Some((0, _)) => Once::InterruptedElsewhere,
+        Some((1, _)) => Once::Sent,
+        Some((other, _)) => {
+            return Err(StoreError::Broken(format!("mail ledger state {other} is unknown")));
         }
-        Some(0) => Ok(Once::Interrupted),
-        Some(1) => Ok(Once::Sent),
-        Some(other) => Err(StoreError::Broken(format!("mail ledger state {other} is unknown"))),
+    };
+    if matches!(once, Once::Begun | Once::InterruptedElsewhere) {
+        c.prepare_cached(
+            "INSERT INTO mail (key, state, at, connector, resource) VALUES (?1, 0, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET connector = excluded.connector, resource = excluded.resource",
+        )
+        .and_then(|mut s| s.execute(params![key, millis(now), connector.0, resource.0]))
+        .map_err(sql)?;
     }
+    Ok(once)
 }
 
 pub(super) fn end(c: &Connection, key: &[u8; 32], sent: bool) -> Result<()> {
     let query = if sent {
-        "UPDATE mail SET state = 1 WHERE key = ?1"
+        // Whom it was for is of no more use.
+        "UPDATE mail SET state = 1, connector = NULL, resource = NULL WHERE key = ?1"
     } else {
         "DELETE FROM mail WHERE key = ?1 AND state = 0"
     };
     c.prepare_cached(query).and_then(|mut s| s.execute([key])).map_err(sql)?;
+    Ok(())
+}
+
+/// What a row of the queue was interrupted at counts as sent.
+pub(super) fn settle_open(c: &Connection, connector: i64, resource: i64) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE mail SET state = 1, connector = NULL, resource = NULL
+         WHERE connector = ?1 AND resource = ?2 AND state = 0",
+    )
+    .and_then(|mut s| s.execute([connector, resource]))
+    .map_err(sql)?;
     Ok(())
 }

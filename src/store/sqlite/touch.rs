@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{kind_number, kind_of, millis, queue, rows, sql, time};
+use super::{kind_number, kind_of, millis, once, queue, rows, sql, time};
 use crate::store::{Entry, EntryFilter, OrgId, Result, State, Touch};
 
 /// Rows touched in one commit.
@@ -195,6 +195,8 @@ fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestam
                 .optional()
         })
         .map_err(sql)?;
+    // Who skips what may have been sent has found it there.
+    once::settle_open(c, connector, resource)?;
     if let Some((next, at)) = next {
         c.prepare_cached(
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, reason = 'change',

@@ -178,10 +178,15 @@ END;
 
 -- What was sent, once ever. The key is an HMAC, so that it outlives the person's erasure.
 CREATE TABLE mail (
-    key   BLOB PRIMARY KEY,
-    state INTEGER NOT NULL,            -- 0 sending 1 sent
-    at    INTEGER NOT NULL
+    key       BLOB PRIMARY KEY,
+    state     INTEGER NOT NULL,        -- 0 sending 1 sent
+    at        INTEGER NOT NULL,
+    -- Whose row of the queue it is sent for, while it is being sent.
+    connector INTEGER,
+    resource  INTEGER
 ) WITHOUT ROWID;
+
+CREATE INDEX mail_open ON mail (connector, resource) WHERE state = 0;
 
 -- "Mark everyone here", walked in chunks.
 CREATE TABLE fanout (
