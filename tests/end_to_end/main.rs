@@ -1,0 +1,21 @@
+//! The relay from end to end: the program itself, pushed to as by an identity provider, delivering
+//! to an OpenLDAP, a mail server and a receiver of webhooks, each of them real.
+//!
+//! What is waited for is polled; nothing sleeps and hopes.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test, helpers included")]
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod configuration;
+mod crashes;
+mod full_disk;
+mod isolation;
+mod lifecycle;
+mod mails;
+mod reconciliation;
+mod renames;
+mod scope;
+mod take_over;
+mod trouble;

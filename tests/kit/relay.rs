@@ -1,0 +1,307 @@
+//! The relay: the real program in a folder of its own, started, killed, stopped and started again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::provider::Provider;
+use super::until;
+
+/// What the log says after a SIGHUP.
+const IN_FORCE: &str = "the new configuration is in force";
+const NOT_IN_FORCE: &str = "the old configuration stays in force";
+
+/// How many relays this process has started.
+static STARTED: AtomicU16 = AtomicU16::new(0);
+
+/// What a relay is started with.
+#[derive(Default)]
+pub(crate) struct Setup {
+    organizations: Vec<&'static str>,
+    connectors: BTreeMap<String, String>,
+    data: Option<PathBuf>,
+}
+
+impl Setup {
+    /// One organization, lillevik, and no connector.
+    pub(crate) fn new() -> Self {
+        Self { organizations: vec!["lillevik"], ..Self::default() }
+    }
+
+    pub(crate) fn organization(mut self, key: &'static str) -> Self {
+        self.organizations.push(key);
+        self
+    }
+
+    /// A connector file.
+    pub(crate) fn connector(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.connectors.insert(name.to_owned(), text.into());
+        self
+    }
+
+    /// Another place for the database.
+    pub(crate) fn data(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
+    pub(crate) async fn start(self) -> Relay {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut relay = Relay {
+            address: own_address(),
+            data: self.data.unwrap_or_else(|| folder.path().join("data")),
+            folder,
+            process: None,
+        };
+        relay.write_main_file(&self.organizations);
+        fs::create_dir(relay.path("connectors.d")).expect("a folder for the connectors");
+        for (name, text) in &self.connectors {
+            relay.write_connector(name, text);
+        }
+        relay.restart().await;
+        relay
+    }
+}
+
+/// An address of this machine that no other relay has: the whole of 127/8 is this machine, so the
+/// process's number and a port that counts up make one. A free port that the system names could be
+/// taken for an outgoing connection while the relay restarts.
+fn own_address() -> String {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, 64 | (high & 0x3f), middle, low);
+    format!("{host}:{}", 8_000 + 2 * STARTED.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A relay, gone when it is dropped.
+pub(crate) struct Relay {
+    /// Host and port of the listener; the console's port is the next.
+    address: String,
+    data: PathBuf,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl Relay {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_main_file(&self, organizations: &[&str]) {
+        let (host, port) = self.address.rsplit_once(':').expect("it has a port");
+        let console = port.parse::<u16>().expect("a port") + 1;
+        let organizations: Vec<String> = organizations
+            .iter()
+            .map(|key| {
+                format!("[organizations.{key}]\nname = \"{key} kommune\"\nlocale = \"nb\"\n")
+            })
+            .collect();
+        let text = format!(
+            "data_dir = \"{}\"\n[listener]\naddress = \"{}\"\n\
+             rate_limit = {{ per_second = 100000, burst = 100000 }}\n\
+             [console]\naddress = \"{host}:{console}\"\n[admin]\nsocket = \"{}\"\n{}",
+            self.data.display(),
+            self.address,
+            self.path("admin.sock").display(),
+            organizations.concat(),
+        );
+        fs::write(self.path("config.toml"), text).expect("the folder can be written to");
+    }
+
+    /// Takes a connector's file away.
+    pub(crate) fn remove_connector(&self, name: &str) {
+        let file = self.path("connectors.d").join(format!("{name}.toml"));
+        fs::remove_file(file).expect("it is there");
+    }
+
+    /// Writes a connector's file; a running relay is told with [`reload`](Self::reload).
+    pub(crate) fn write_connector(&self, name: &str, text: &str) {
+        let file = self.path("connectors.d").join(format!("{name}.toml"));
+        fs::write(file, text).expect("the folder can be written to");
+    }
+
+    /// Starts the program, and waits until it says that it is ready.
+    pub(crate) async fn restart(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
+        let child = self
+            .program()
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
+        self.process = Some(child);
+        let ready = format!("http://{}/readyz", self.address);
+        until("the relay is ready", async || {
+            let process = self.process.as_mut().expect("it was started");
+            let ended = process.try_wait().expect("it can be asked");
+            assert_eq!(ended, None, "the relay ended: {}", self.log());
+            status_of(&ready).await == Some(200)
+        })
+        .await;
+    }
+
+    fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-relay"));
+        command
+            .env("SCIM_RELAY_CONFIG", self.path("config.toml"))
+            .env("NO_COLOR", "1")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("JOURNAL_STREAM");
+        command
+    }
+
+    /// What `/readyz` answers, if anything.
+    pub(crate) async fn readiness(&self) -> Option<u16> {
+        status_of(&format!("http://{}/readyz", self.address)).await
+    }
+
+    /// SIGKILL, as a crash would be.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// SIGTERM; how it ended.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        let mut child = self.process.take().expect("it runs");
+        let mut status = None;
+        until("the relay has stopped", async || {
+            status = child.try_wait().expect("it can be asked");
+            status.is_some()
+        })
+        .await;
+        status.expect("it was waited for")
+    }
+
+    /// SIGHUP: reads the configuration again. Returns once the log says that it is in force.
+    pub(crate) async fn reload(&self) {
+        let said = self.hang_up().await;
+        assert!(said.contains(IN_FORCE), "{said}");
+    }
+
+    /// SIGHUP, with a configuration that cannot be used; what the log says to that.
+    pub(crate) async fn reload_in_vain(&self) -> String {
+        let said = self.hang_up().await;
+        assert!(said.contains(NOT_IN_FORCE), "{said}");
+        said
+    }
+
+    async fn hang_up(&self) -> String {
+        let before = self.log().len();
+        self.signal("-HUP");
+        let mut said = String::new();
+        until("the configuration was read again", async || {
+            self.log()[before..].clone_into(&mut said);
+            said.contains(IN_FORCE) || said.contains(NOT_IN_FORCE)
+        })
+        .await;
+        said
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Who pushes for this organization, with a token made for it.
+    pub(crate) fn provider(&self, organization: &str) -> Provider {
+        let token = self.command(&["token", "create", organization]);
+        let base = format!("http://{}/scim/{organization}/v2", self.address);
+        Provider::new(base, token.trim().to_owned())
+    }
+
+    /// A command of the program, whatever comes of it.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.program().args(arguments).output().expect("the program runs")
+    }
+
+    /// What a command that succeeds prints.
+    #[track_caller]
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}: {complaint}", output.status);
+        String::from_utf8(output.stdout).expect("it prints text")
+    }
+
+    /// What a command that succeeds prints with `--json`.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.command(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// What `status --json` says of a connector.
+    #[track_caller]
+    pub(crate) fn connector(&self, name: &str) -> Value {
+        let status = self.json(&["status"]);
+        let connectors = status["connectors"].as_array().cloned().unwrap_or_default();
+        let found = connectors.into_iter().find(|connector| connector["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is not in {status}"))
+    }
+
+    /// How many of a connector's queue entries are in this state.
+    #[track_caller]
+    pub(crate) fn backlog(&self, connector: &str, state: &str) -> u64 {
+        let status = self.connector(connector);
+        status["backlog"][state].as_u64().unwrap_or_else(|| panic!("no {state} in {status}"))
+    }
+
+    /// Whether nothing is left to do by itself at any connector.
+    pub(crate) fn is_idle(&self) -> bool {
+        let status = self.json(&["status"]);
+        let connectors = status["connectors"].as_array().cloned().unwrap_or_default();
+        connectors.iter().all(|connector| {
+            ["pending", "retrying", "waiting"].iter().all(|state| connector["backlog"][state] == 0)
+        })
+    }
+
+    /// Waits until every connector has dealt with everything, or put it aside for a person.
+    #[track_caller]
+    pub(crate) fn settled(&self) -> impl Future<Output = ()> {
+        until("everything is delivered", async || self.is_idle())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(60);
+            // Whoever reads of a test that failed wants to know what the relay said.
+            let said = lines[last..].join("\n");
+            drop(writeln!(std::io::stderr(), "the relay's log:\n{said}"));
+        }
+        self.kill();
+    }
+}
+
+/// The status of a GET, if there is an answer.
+async fn status_of(url: &str) -> Option<u16> {
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.get(url.parse().expect("an address")).await.ok()?;
+    Some(answer.status().as_u16())
+}
