@@ -126,7 +126,9 @@ async fn stay(
             stage.account.line("\nCtrl-C ends it.");
             signals.next().await;
         }
-        Some(0) => {}
+        Some(0) => {
+            stage.account.line("\nIt ends here; --seconds 600 keeps it running for a while.")
+        }
         Some(seconds) => {
             stage.account.line(format!("\nIt ends in {seconds} s; Ctrl-C ends it now."));
             tokio::select! {
