@@ -127,7 +127,7 @@ async fn stay(
             signals.next().await;
         }
         Some(0) => {
-            stage.account.line("\nIt ends here; --seconds 600 keeps it running for a while.")
+            stage.account.line("\nIt ends here; --seconds 600 keeps it running for a while.");
         }
         Some(seconds) => {
             stage.account.line(format!("\nIt ends in {seconds} s; Ctrl-C ends it now."));
