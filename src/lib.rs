@@ -3,15 +3,15 @@
 //! `main.rs` runs the command line; the rooms and who may use whom are in ARCHITECTURE.md.
 
 pub mod clock;
-pub mod operator;
-pub mod daemon;
-pub mod console;
 pub mod config;
+pub mod console;
+pub mod daemon;
+pub mod delivery;
 pub mod directory;
 pub mod http;
 pub mod ids;
 pub mod metrics;
-pub mod delivery;
+pub mod operator;
 pub mod reconcile;
 pub mod store;
 pub mod token;

@@ -91,7 +91,8 @@ fn latencies() -> Histogram {
 /// From a tenth of a second to a week: how far behind a target may fall.
 fn lags() -> Histogram {
     Histogram::new([
-        0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 172_800.0, 604_800.0,
+        0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 172_800.0,
+        604_800.0,
     ])
 }
 
@@ -126,7 +127,11 @@ impl Default for Metrics {
             m.http_duration.clone(),
         );
         registry.register("changes", "Changes written by providers", m.changes.clone());
-        registry.register("quirks", "Deviations from the RFCs that were tolerated", m.quirks.clone());
+        registry.register(
+            "quirks",
+            "Deviations from the RFCs that were tolerated",
+            m.quirks.clone(),
+        );
         registry.register("deliveries", "Deliveries, by how they ended", m.deliveries.clone());
         registry.register_with_unit(
             "delivery_duration",

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use scim_relay::clock::{Clock as _, SystemClock};
 use scim_relay::config::{Config, ConnectorConfig, credentials_directory, load};
 use scim_relay::daemon::connectors::KINDS;
-use scim_relay::delivery;
+use scim_relay::delivery::{self, Try};
 use scim_relay::ids;
 use scim_relay::store::Case;
 use scim_relay_sdk::connector::{
@@ -49,8 +49,8 @@ pub(super) async fn preview(
     let now = SystemClock.now();
     let case = imagine(context, &body, organization, built.as_ref(), now)?;
     let resource = delivery::resource(&case, organization);
-    let work =
-        delivery::judge(case, resource, built.as_ref(), &config.scope, false, Permit::ALL, 1, now);
+    let first = Try { in_doubt: false, permit: Permit::ALL, number: 1, now };
+    let work = delivery::judge(case, resource, built.as_ref(), &config.scope, first);
     let Some(work) = work else {
         return Ok("out of this connector's scope: nothing would be written\n".to_owned());
     };

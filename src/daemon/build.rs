@@ -39,7 +39,11 @@ pub(super) fn connectors(
 }
 
 /// Registers what the configuration names with the store, and starts the lanes.
-pub(super) async fn runtime(config: Config, connectors: Connectors, shared: &Shared) -> Result<Runtime> {
+pub(super) async fn runtime(
+    config: Config,
+    connectors: Connectors,
+    shared: &Shared,
+) -> Result<Runtime> {
     let keys: Vec<Arc<str>> = config.organizations.keys().cloned().collect();
     let ids = shared.store.organizations(keys.iter().map(ToString::to_string).collect()).await?;
     let organizations: BTreeMap<_, _> = keys.into_iter().zip(ids).collect();
@@ -126,7 +130,9 @@ pub(super) fn limits(config: &Config) -> Limits {
     Limits { max_body: config.listener.max_body, rate: config.listener.rate_limit }
 }
 
-pub(super) fn tls(config: &Config) -> std::result::Result<Option<Arc<ArcSwap<ServerConfig>>>, StartError> {
+pub(super) fn tls(
+    config: &Config,
+) -> std::result::Result<Option<Arc<ArcSwap<ServerConfig>>>, StartError> {
     let Some(files) = &config.listener.tls else { return Ok(None) };
     let loaded = http::load_tls(&files.certificate, &files.key)?;
     Ok(Some(Arc::new(ArcSwap::from_pointee(loaded))))
@@ -134,7 +140,8 @@ pub(super) fn tls(config: &Config) -> std::result::Result<Option<Arc<ArcSwap<Ser
 
 /// The SCIM listener: a socket that systemd passes wins over the configured address.
 pub(super) fn listener(address: SocketAddr) -> std::result::Result<TcpListener, StartError> {
-    let failed = |source| StartError::Listen { address: "the socket systemd passed".to_owned(), source };
+    let failed =
+        |source| StartError::Listen { address: "the socket systemd passed".to_owned(), source };
     match listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(failed)? {
         Some(passed) => {
             passed.set_nonblocking(true).map_err(failed)?;

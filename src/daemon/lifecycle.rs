@@ -49,7 +49,9 @@ impl Daemon {
             }
             Err(mistakes) => {
                 say(&mistakes);
-                tracing::error!("the old configuration stays in force; `scim-relay check` shows the mistakes");
+                tracing::error!(
+                    "the old configuration stays in force; `scim-relay check` shows the mistakes"
+                );
             }
         }
         tell(&[NotifyState::Status("serving")]);
@@ -65,7 +67,9 @@ impl Daemon {
         self.generation.load().cancel();
         self.lanes.tasks.close();
         if tokio::time::timeout(DRAIN, self.lanes.tasks.wait()).await.is_err() {
-            tracing::warn!("deliveries in flight were cut off; they are taken up again at the next start");
+            tracing::warn!(
+                "deliveries in flight were cut off; they are taken up again at the next start"
+            );
             self.lanes.hard.cancel();
             self.lanes.tasks.wait().await;
         }

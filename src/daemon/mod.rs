@@ -220,8 +220,7 @@ async fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<dyn S
     let opened = tokio::task::spawn_blocking(move || {
         SqliteStore::open(&folder, move |took, _| histogram.observe(took.as_secs_f64()))
     });
-    let store = opened
-        .await
-        .map_err(|_| StoreError::Broken("opening the store panicked".to_owned()))??;
+    let store =
+        opened.await.map_err(|_| StoreError::Broken("opening the store panicked".to_owned()))??;
     Ok(Arc::new(store))
 }

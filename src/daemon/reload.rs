@@ -96,7 +96,7 @@ fn needs_a_restart(old: &config::Config, new: &config::Config) -> Vec<Diagnostic
         .into_iter()
         .filter(|(_, changed)| *changed)
         .map(|(key, _)| {
-                        let message = format!("`{key}` changed, which takes a restart");
+            let message = format!("`{key}` changed, which takes a restart");
             let about = Diagnostic::about(&new.file, message).help("systemctl restart scim-relay");
             Diagnostic { severity: Severity::Warning, ..about }
         })

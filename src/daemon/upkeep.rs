@@ -11,10 +11,10 @@ use crate::operator::Runtime;
 
 const OFTEN: Duration = Duration::from_secs(5);
 /// Between two rounds of pruning; the first comes soon after the start.
-const PRUNE: Duration = Duration::from_secs(3_600);
+const PRUNE: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Runtime>>) {
-    let mut until_prune = Duration::from_secs(60);
+    let mut until_prune = Duration::from_mins(1);
     loop {
         tokio::select! {
             () = shared.soft.cancelled() => return,

@@ -11,9 +11,9 @@ use scim_relay_sdk::connector::DeliveryError;
 
 use super::Backoff;
 
-const PROBE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
+const PROBE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_mins(1) };
 const PROBE_CREDENTIALS: Backoff =
-    Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(900) };
+    Backoff { first: Duration::from_mins(1), longest: Duration::from_mins(15) };
 
 /// Closed while the target answers.
 #[derive(Clone, Debug, Default)]

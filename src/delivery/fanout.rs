@@ -11,7 +11,7 @@ pub(super) async fn walk(shared: Shared, stop: CancellationToken) {
     loop {
         let wait = match shared.store.walk_fanout(shared.clock.now()).await {
             Ok(true) => continue,
-            Ok(false) => Duration::from_secs(60),
+            Ok(false) => Duration::from_mins(1),
             Err(error) => {
                 tracing::warn!(%error, "cannot mark everyone just now; trying again");
                 Duration::from_secs(2)

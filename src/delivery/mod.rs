@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, Trouble};
-pub use work::{judge, resource};
+pub use work::{Try, judge, resource};
 
 use crate::clock::SharedClock;
 use crate::metrics::Metrics;

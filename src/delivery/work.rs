@@ -19,6 +19,16 @@ pub fn resource(case: &Case, organization: &Arc<OrganizationInfo>) -> Resource {
     }
 }
 
+/// One try at a piece of work.
+#[derive(Clone, Copy, Debug)]
+pub struct Try {
+    pub in_doubt: bool,
+    pub permit: Permit,
+    /// 1 for the first.
+    pub number: u32,
+    pub now: Timestamp,
+}
+
 /// What the target should hold of it; `None` when it holds nothing and should hold nothing.
 ///
 /// That a link exists is what "was in scope" means.
@@ -27,11 +37,9 @@ pub fn judge(
     resource: Resource,
     connector: &dyn Connector,
     scope: &Scope,
-    in_doubt: bool,
-    permit: Permit,
-    attempt: u32,
-    now: Timestamp,
+    this: Try,
 ) -> Option<Work> {
+    let Try { in_doubt, permit, number, now } = this;
     let resource = Arc::new(resource);
     let wanted = if case.deleted {
         Wanted::Gone { last: resource, why: Gone::Deleted }
@@ -61,7 +69,7 @@ pub fn judge(
         link: case.link,
         in_doubt,
         permit,
-        attempt,
+        attempt: number,
         now,
     })
 }

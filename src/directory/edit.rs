@@ -28,7 +28,12 @@ impl<'a> Editor<'a> {
     }
 
     /// Makes a resource (RFC 7644 section 3.3).
-    pub async fn create(&self, kind: ResourceKind, body: Value, projection: &Projection) -> Result<Served> {
+    pub async fn create(
+        &self,
+        kind: ResourceKind,
+        body: Value,
+        projection: &Projection,
+    ) -> Result<Served> {
         let directory = self.directory;
         let ty = directory.resource_type(kind);
         let given = normalize(body, ty)?;
@@ -36,8 +41,10 @@ impl<'a> Editor<'a> {
         let id = ids::resource_id(origin.now);
         let content = content::content(kind, id, &given.attributes, None, ty);
         let members = given.members.unwrap_or_default().into_iter().map(|one| one.value).collect();
-        let written =
-            directory.store.create(directory.organization, kind, id, content, members, origin).await?;
+        let written = directory
+            .store
+            .create(directory.organization, kind, id, content, members, origin)
+            .await?;
         self.answer(written, &id.to_string(), projection, given.quirks).await
     }
 
@@ -56,7 +63,9 @@ impl<'a> Editor<'a> {
         let given = normalize(body, ty)?;
         let members = match kind {
             ResourceKind::User => Vec::new(),
-            ResourceKind::Group => vec![MemberOp::Replace(given.members.clone().unwrap_or_default())],
+            ResourceKind::Group => {
+                vec![MemberOp::Replace(given.members.clone().unwrap_or_default())]
+            }
         };
         for _ in 0..ATTEMPTS {
             let stored = directory.stored(kind, id).await?;
@@ -111,7 +120,12 @@ impl<'a> Editor<'a> {
     }
 
     /// Deletes a resource (RFC 7644 section 3.6).
-    pub async fn delete(&self, kind: ResourceKind, id: &str, precondition: &Precondition) -> Result<()> {
+    pub async fn delete(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        precondition: &Precondition,
+    ) -> Result<()> {
         let directory = self.directory;
         let stored = directory.stored(kind, id).await?;
         precondition.check(stored.version)?;
@@ -170,7 +184,8 @@ impl<'a> Editor<'a> {
             ))
             .into()),
             Written::MemberOfItself => {
-                Err(scim::Error::invalid_value("members: a group cannot be a member of itself").into())
+                Err(scim::Error::invalid_value("members: a group cannot be a member of itself")
+                    .into())
             }
         }
     }
@@ -178,5 +193,6 @@ impl<'a> Editor<'a> {
 
 /// Twenty others were quicker, each time: the client may well try again.
 fn contended(id: &str) -> DirectoryError {
-    scim::Error::new(409, None, format!("resource {id} is being changed by others; try again")).into()
+    scim::Error::new(409, None, format!("resource {id} is being changed by others; try again"))
+        .into()
 }

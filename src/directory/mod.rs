@@ -10,7 +10,9 @@ mod serve;
 use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
-use scim_relay_sdk::scim::{self, ListQuery, Projection, Quirk, ResourceId, ResourceKind, ResourceType};
+use scim_relay_sdk::scim::{
+    self, ListQuery, Projection, Quirk, ResourceId, ResourceKind, ResourceType,
+};
 
 use crate::clock::SharedClock;
 use crate::store::{ListRequest, OrgId, Store, StoreError, Stored, TokenId};
@@ -92,7 +94,12 @@ impl Directory {
     }
 
     /// One resource (RFC 7644 section 3.4.1).
-    pub async fn get(&self, kind: ResourceKind, id: &str, projection: &Projection) -> Result<Served> {
+    pub async fn get(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        projection: &Projection,
+    ) -> Result<Served> {
         let stored = self.stored(kind, id).await?;
         self.serve(stored, projection, Vec::new(), false).await
     }

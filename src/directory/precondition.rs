@@ -63,10 +63,7 @@ mod tests {
 
     #[test]
     fn weak_and_strong_tags_of_ours_are_versions() {
-        assert_eq!(
-            Precondition::if_match(Some("W/\"3\", \"4\"")),
-            Precondition::Match(vec![3, 4])
-        );
+        assert_eq!(Precondition::if_match(Some("W/\"3\", \"4\"")), Precondition::Match(vec![3, 4]));
     }
 
     #[test]

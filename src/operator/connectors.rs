@@ -7,9 +7,9 @@ use scim_relay_sdk::scim::{Filter, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result};
+use crate::config::Orphans;
 use crate::metrics;
 use crate::reconcile::{self, DriftKind, Report, Target};
-use crate::config::Orphans;
 use crate::store::{ListRequest, Paused, Reason};
 
 /// A connector in a list.
@@ -36,9 +36,13 @@ impl Operator {
                 let config =
                     runtime.config.connectors.iter().find(|config| config.name == connector.name);
                 ConnectorLine {
-                    file: config.map(|config| config.file.display().to_string()).unwrap_or_default(),
+                    file: config
+                        .map(|config| config.file.display().to_string())
+                        .unwrap_or_default(),
                     organizations: config
-                        .map(|config| config.organizations.iter().map(|o| o.key.to_string()).collect())
+                        .map(|config| {
+                            config.organizations.iter().map(|o| o.key.to_string()).collect()
+                        })
                         .unwrap_or_default(),
                     waiting: connector.backlog.open(),
                     parked: connector.backlog.parked,
@@ -144,18 +148,18 @@ impl Operator {
         subject: Option<(ResourceKind, &str)>,
     ) -> Result<u64> {
         let id = self.connector(name)?;
-        let organizations = match organization {
-            Some(key) => vec![(key.to_owned(), self.organization(key)?)],
-            None => {
-                let runtime = self.runtime.load();
-                runtime.organizations.iter().map(|(key, id)| (key.to_string(), *id)).collect()
-            }
+        let organizations = if let Some(key) = organization {
+            vec![(key.to_owned(), self.organization(key)?)]
+        } else {
+            let runtime = self.runtime.load();
+            runtime.organizations.iter().map(|(key, id)| (key.to_string(), *id)).collect()
         };
         let Some((kind, named)) = subject else {
             for (_, organization) in &organizations {
                 self.store.mark_everyone(id, Some(*organization), Reason::Resync).await?;
             }
-            self.note(actor, "connector.resync", organization, name, Some("everyone".to_owned())).await?;
+            self.note(actor, "connector.resync", organization, name, Some("everyone".to_owned()))
+                .await?;
             return Ok(0);
         };
         let mut rows = Vec::new();
@@ -202,5 +206,7 @@ impl Operator {
 }
 
 fn disabled(name: &str) -> OperatorError {
-    OperatorError::Invalid(format!("{name} is not running: its file is gone or says `enabled = false`"))
+    OperatorError::Invalid(format!(
+        "{name} is not running: its file is gone or says `enabled = false`"
+    ))
 }

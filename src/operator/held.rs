@@ -18,7 +18,8 @@ impl Operator {
     /// Lets exactly these go, as they are now: a later change asks again.
     pub async fn approve(&self, actor: &Actor, query: &QueueQuery) -> Result<u64> {
         let rows = self.touch(query, Touch::Approve).await?;
-        self.note(actor, "held.approve", None, describe(query), Some(format!("{rows} rows"))).await?;
+        self.note(actor, "held.approve", None, describe(query), Some(format!("{rows} rows")))
+            .await?;
         Ok(rows)
     }
 

@@ -142,9 +142,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
 /// `User/0199…` or `Group/…`, as every list prints it.
 fn resource_key(organization: &str, text: &str) -> Result<ResourceKey> {
     let parsed = text.split_once('/').and_then(|(kind, id)| {
-        let kind = ResourceKind::ALL
-            .into_iter()
-            .find(|known| known.name().eq_ignore_ascii_case(kind))?;
+        let kind =
+            ResourceKind::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(kind))?;
         Some((kind, ResourceId::parse(id)?))
     });
     let (kind, id) = parsed.ok_or_else(|| {

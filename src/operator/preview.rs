@@ -6,7 +6,7 @@ use scim_relay_sdk::scim::ResourceKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Operator, OperatorError, Result};
-use crate::delivery;
+use crate::delivery::{self, Try};
 use crate::store::{Claim, Reason};
 
 /// Whose preview.
@@ -58,10 +58,7 @@ impl Operator {
                     resource,
                     lane.connector.as_ref(),
                     &lane.scope,
-                    false,
-                    Permit::ALL,
-                    1,
-                    self.clock.now(),
+                    Try { in_doubt: false, permit: Permit::ALL, number: 1, now: self.clock.now() },
                 );
                 let text = match work {
                     None => "out of this connector's scope: nothing would be written\n".to_owned(),

@@ -32,7 +32,8 @@ impl Operator {
     /// Due now, counted afresh. How many rows.
     pub async fn retry(&self, actor: &Actor, query: &QueueQuery) -> Result<u64> {
         let rows = self.touch(query, Touch::Retry).await?;
-        self.note(actor, "queue.retry", None, describe(query), Some(format!("{rows} rows"))).await?;
+        self.note(actor, "queue.retry", None, describe(query), Some(format!("{rows} rows")))
+            .await?;
         Ok(rows)
     }
 
@@ -81,7 +82,8 @@ impl Operator {
                 })
             })
             .transpose()?;
-        let filter = EntryFilter { connector, resource: None, state, limit: query.limit.unwrap_or(LIMIT) };
+        let filter =
+            EntryFilter { connector, resource: None, state, limit: query.limit.unwrap_or(LIMIT) };
         let Some(resource) = &query.resource else { return Ok(vec![filter]) };
         let runtime = self.runtime.load();
         runtime

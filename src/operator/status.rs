@@ -89,7 +89,11 @@ impl Operator {
         })
     }
 
-    async fn connector_status(&self, runtime: &Runtime, row: ConnectorRow) -> Result<ConnectorStatus> {
+    async fn connector_status(
+        &self,
+        runtime: &Runtime,
+        row: ConnectorRow,
+    ) -> Result<ConnectorStatus> {
         let health = runtime.engine.health(&row.name);
         let trouble = health.as_ref().and_then(|health| health.trouble.clone());
         let (state, since, error) = if !row.enabled {
@@ -135,10 +139,14 @@ impl Operator {
                 .oldest
                 .map_or(0.0, |oldest| status.now.duration_since(oldest).as_secs_f64().max(0.0));
             self.metrics.queue_oldest.get_or_create(&label()).set(age);
-            self.metrics.connector_paused.get_or_create(&label()).set(i64::from(connector.paused.is_some()));
+            self.metrics
+                .connector_paused
+                .get_or_create(&label())
+                .set(i64::from(connector.paused.is_some()));
             let up = matches!(connector.state.as_str(), "up" | "paused");
             self.metrics.connector_up.get_or_create(&label()).set(i64::from(up));
-            let held = metrics::OfKind { connector: connector.name.clone(), kind: "take_over".to_owned() };
+            let held =
+                metrics::OfKind { connector: connector.name.clone(), kind: "take_over".to_owned() };
             let entries = i64::try_from(connector.backlog.held).unwrap_or(i64::MAX);
             self.metrics.held.get_or_create(&held).set(entries);
         }
@@ -188,7 +196,9 @@ fn attention(organizations: &[OrganizationStatus], connectors: &[ConnectorStatus
                 connector.backlog.held
             ));
         }
-        if let Some(error) = connector.last_reconciliation.as_ref().and_then(|run| run.error.as_ref()) {
+        if let Some(error) =
+            connector.last_reconciliation.as_ref().and_then(|run| run.error.as_ref())
+        {
             sentences.push(format!("{name}: the last reconciliation failed: {error}"));
         }
     }

@@ -60,8 +60,14 @@ impl Operator {
             })
             .await?;
         self.tokens.reload(self.store.as_ref()).await?;
-        self.note(actor, "token.create", Some(&request.organization), format!("{} {name}", id.0), None)
-            .await?;
+        self.note(
+            actor,
+            "token.create",
+            Some(&request.organization),
+            format!("{} {name}", id.0),
+            None,
+        )
+        .await?;
         Ok(secret.text.expose_secret().to_owned())
     }
 
@@ -100,8 +106,14 @@ impl Operator {
         self.store.end_token(old.organization, old.id, until, false).await?;
         self.tokens.reload(self.store.as_ref()).await?;
         let detail = format!("the old one lives until {until}");
-        self.note(actor, "token.rotate", Some(organization), format!("{id} {}", old.name), Some(detail))
-            .await?;
+        self.note(
+            actor,
+            "token.rotate",
+            Some(organization),
+            format!("{id} {}", old.name),
+            Some(detail),
+        )
+        .await?;
         Ok(new)
     }
 
@@ -110,7 +122,8 @@ impl Operator {
         let old = self.living_token(organization, id).await?;
         self.store.end_token(old.organization, old.id, self.clock.now(), true).await?;
         self.tokens.reload(self.store.as_ref()).await?;
-        self.note(actor, "token.revoke", Some(organization), format!("{id} {}", old.name), None).await
+        self.note(actor, "token.revoke", Some(organization), format!("{id} {}", old.name), None)
+            .await
     }
 
     async fn living_token(&self, organization: &str, id: i64) -> Result<TokenRow> {

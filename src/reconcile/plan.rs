@@ -103,7 +103,9 @@ impl Plan {
         let by_correlation = entries
             .iter()
             .enumerate()
-            .flat_map(|(index, entry)| entry.correlation.iter().cloned().map(move |pair| (pair, index)))
+            .flat_map(|(index, entry)| {
+                entry.correlation.iter().cloned().map(move |pair| (pair, index))
+            })
             .collect();
         Self {
             kind,
@@ -128,7 +130,7 @@ impl Plan {
     }
 
     /// Compares one resource with its entry.
-    pub fn compare(&mut self, side: Side) {
+    pub fn compare(&mut self, side: &Side) {
         let by_link = side.link.as_ref().and_then(|(id, _)| self.by_id.get(id.as_str()).copied());
         if let Some((_, stage)) = &side.link
             && *stage == Stage::Active
@@ -148,7 +150,7 @@ impl Plan {
             && own != other
             && self.owned.insert(other)
         {
-            let duplicate = self.drift_of(DriftKind::Duplicate, Some(other), &side);
+            let duplicate = self.drift_of(DriftKind::Duplicate, Some(other), side);
             self.drift.push(duplicate);
         }
         if side.queued {
@@ -161,16 +163,16 @@ impl Plan {
                 if !lingers {
                     return;
                 }
-                self.drift_of(DriftKind::Lingering, Some(index), &side)
+                self.drift_of(DriftKind::Lingering, Some(index), side)
             }
             (None, None) => return,
-            (Some(_), None) => self.drift_of(DriftKind::Missing, None, &side),
+            (Some(_), None) => self.drift_of(DriftKind::Missing, None, side),
             (Some(expected), Some(index)) => {
                 let differences = differences(&self.entries[index], expected);
                 if differences.is_empty() {
                     return;
                 }
-                Drift { differences, ..self.drift_of(DriftKind::Changed, Some(index), &side) }
+                Drift { differences, ..self.drift_of(DriftKind::Changed, Some(index), side) }
             }
         };
         self.drift.push(found);
@@ -274,9 +276,10 @@ mod tests {
     #[track_caller]
     fn check(entries: Vec<Entry>, sides: Vec<Side>, expected: &[(DriftKind, &str)]) {
         let mut plan = Plan::new(ResourceKind::User, entries);
-        sides.into_iter().for_each(|side| plan.compare(side));
+        sides.iter().for_each(|side| plan.compare(side));
         let drift = plan.end();
-        let found: Vec<_> = drift.iter().map(|drift| (drift.kind, drift.address.as_str())).collect();
+        let found: Vec<_> =
+            drift.iter().map(|drift| (drift.kind, drift.address.as_str())).collect();
         assert_eq!(found, expected);
     }
 
@@ -322,7 +325,11 @@ mod tests {
     fn an_entry_that_nobody_has_is_an_orphan_unless_it_is_protected_or_deactivated() {
         let protected = Entry { protected: true, ..entry("p", "p@x") };
         let deactivated = Entry { deactivated: true, ..entry("d", "d@x") };
-        check(vec![entry("o", "o@x"), protected, deactivated], vec![], &[(DriftKind::Orphaned, "uid=o")]);
+        check(
+            vec![entry("o", "o@x"), protected, deactivated],
+            vec![],
+            &[(DriftKind::Orphaned, "uid=o")],
+        );
     }
 
     #[test]

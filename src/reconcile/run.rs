@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{chain, Connector, Entry, Inventory, OrganizationInfo, Resource, Scope};
+use scim_relay_sdk::connector::{
+    Connector, Entry, Inventory, OrganizationInfo, Resource, Scope, chain,
+};
 use scim_relay_sdk::scim::{self, ResourceKind};
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +86,10 @@ async fn compare(
     target: &Target,
 ) -> Result<Result<(usize, Vec<Drift>), String>, StoreError> {
     let Some(inventory) = target.connector.inventory() else {
-        return Ok(Err(format!("{} cannot be listed, so there is nothing to compare", target.name)));
+        return Ok(Err(format!(
+            "{} cannot be listed, so there is nothing to compare",
+            target.name
+        )));
     };
     let mut seen = 0;
     let mut drift = Vec::new();
@@ -101,7 +106,7 @@ async fn compare(
             after = last.row;
             for holding in holdings {
                 match side(target, inventory, holding) {
-                    Ok(side) => plan.compare(side),
+                    Ok(side) => plan.compare(&side),
                     Err(error) => return Ok(Err(error)),
                 }
             }
@@ -139,20 +144,15 @@ fn side(target: &Target, inventory: &dyn Inventory, holding: Holding) -> Result<
     let mut queued = holding.queued;
     let expected = if holding.deleted || !target.scope.contains(&resource) {
         None
+    } else if let Ok(mut entry) = inventory.expected(&resource) {
+        entry.members = holding
+            .members
+            .map(|members| members.iter().map(|one| inventory.normalised(one)).collect());
+        Some(entry)
     } else {
-        match inventory.expected(&resource) {
-            Ok(mut entry) => {
-                entry.members = holding.members.map(|members| {
-                    members.iter().map(|address| inventory.normalised(address)).collect()
-                });
-                Some(entry)
-            }
-            // What cannot be mapped is parked in the queue, and said there.
-            Err(_) => {
-                queued = true;
-                None
-            }
-        }
+        // What cannot be mapped is parked in the queue, and said there.
+        queued = true;
+        None
     };
     Ok(Side {
         row: holding.row,
