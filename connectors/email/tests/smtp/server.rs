@@ -69,7 +69,9 @@ impl Server {
     /// What it has taken so far.
     pub(crate) fn taken(&self) -> Vec<Taken> {
         let mails = fs::read_to_string(self.folder.path().join("mails")).unwrap_or_default();
-        mails.lines().map(|line| serde_json::from_str(line).expect("it writes JSON")).collect()
+        // What follows the last end of a line is still being written.
+        let whole = mails.rfind('\n').map_or("", |end| &mails[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).expect("it writes JSON")).collect()
     }
 }
 
