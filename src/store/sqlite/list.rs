@@ -74,12 +74,7 @@ fn page(c: &Connection, organization: OrgId, request: &ListRequest) -> Result<Pa
         return Ok(Page { total, resources: Vec::new() });
     }
     let resources = c
-        .prepare_cached(&format!(
-            "SELECT {} FROM resource
-             WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL
-             ORDER BY id LIMIT ?3 OFFSET ?4",
-            rows::COLUMNS
-        ))
+        .prepare_cached(&page_query())
         .and_then(|mut s| {
             s.query_map(
                 params![organization.0, kind_number(request.kind), request.count, request.offset],
@@ -89,6 +84,15 @@ fn page(c: &Connection, organization: OrgId, request: &ListRequest) -> Result<Pa
         })
         .map_err(sql)?;
     Ok(Page { total, resources })
+}
+
+pub(super) fn page_query() -> String {
+    format!(
+        "SELECT {} FROM resource INDEXED BY resource_living
+         WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL
+         ORDER BY id LIMIT ?3 OFFSET ?4",
+        rows::COLUMNS
+    )
 }
 
 /// A value that every match must have, in a column that has an index.
@@ -131,30 +135,46 @@ impl Index {
         kind: ResourceKind,
     ) -> Result<Vec<Stored>> {
         let number = kind_number(kind);
-        let (condition, value): (&str, &dyn rusqlite::ToSql) = match self {
+        let (query, value): (String, &dyn rusqlite::ToSql) = match self {
             Self::Nothing => return Ok(Vec::new()),
             Self::Id(id) => {
                 return Ok(rows::living(c, organization, kind, *id)?.into_iter().collect());
             }
-            Self::UserName(name) => ("user_name = ?3", name),
-            Self::ExternalId(id) => ("external_id = ?3", id),
-            Self::GroupName(name) => ("display_name = ?3", name),
-            Self::Member(id) => (
-                "id IN (SELECT m.group_id FROM member m JOIN resource r ON r.id = m.member_id
-                        WHERE r.organization = ?1 AND r.kind IN (0, 1) AND r.public_id = ?3)",
-                &id.0.as_bytes().to_vec(),
-            ),
+            Self::UserName(name) => (look_up_query(BY_USER_NAME), name),
+            Self::ExternalId(id) => (look_up_query(BY_EXTERNAL_ID), id),
+            Self::GroupName(name) => (look_up_query(BY_DISPLAY_NAME), name),
+            Self::Member(id) => (member_query(), &id.0.as_bytes().to_vec()),
         };
-        c.prepare_cached(&format!(
-            "SELECT {} FROM resource
-             WHERE organization = ?1 AND kind = ?2 AND {condition} AND deleted IS NULL ORDER BY id",
-            rows::COLUMNS
-        ))
-        .and_then(|mut s| {
-            s.query_map(params![organization.0, number, value], rows::stored)?.collect()
-        })
-        .map_err(sql)
+        c.prepare_cached(&query)
+            .and_then(|mut s| {
+                s.query_map(params![organization.0, number, value], rows::stored)?.collect()
+            })
+            .map_err(sql)
     }
+}
+
+/// Where to look, since a planner without statistics may well read everybody, in order.
+pub(super) const BY_USER_NAME: [&str; 2] = ["resource_user_name", "user_name = ?3"];
+pub(super) const BY_EXTERNAL_ID: [&str; 2] = ["resource_external_id", "external_id = ?3"];
+pub(super) const BY_DISPLAY_NAME: [&str; 2] = ["resource_display_name", "display_name = ?3"];
+
+pub(super) fn look_up_query([index, condition]: [&str; 2]) -> String {
+    format!(
+        "SELECT {} FROM resource INDEXED BY {index}
+         WHERE organization = ?1 AND kind = ?2 AND {condition} AND deleted IS NULL ORDER BY id",
+        rows::COLUMNS
+    )
+}
+
+pub(super) fn member_query() -> String {
+    format!(
+        "SELECT {} FROM resource
+         WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL
+               AND id IN (SELECT m.group_id FROM resource r CROSS JOIN member m ON m.member_id = r.id
+                          WHERE r.organization = ?1 AND r.kind IN (0, 1) AND r.public_id = ?3)
+         ORDER BY id",
+        rows::COLUMNS
+    )
 }
 
 /// What a filter reads that is not in the stored JSON.

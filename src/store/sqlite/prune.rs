@@ -30,10 +30,7 @@ pub(super) fn prune(
 /// The log is in the order of its numbers, so that the first change that is young enough ends it.
 fn prune_changes(c: &Connection, before: i64, cursor: &mut i64) -> Result<bool> {
     let changes: Vec<(i64, i64, i64, bool)> = c
-        .prepare_cached(
-            "SELECT seq, resource, at, joined IS NOT NULL OR departed IS NOT NULL FROM change
-             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )
+        .prepare_cached(OLD)
         .and_then(|mut s| {
             s.query_map([*cursor, CHUNK], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -60,6 +57,10 @@ fn prune_changes(c: &Connection, before: i64, cursor: &mut i64) -> Result<bool> 
     Ok(more)
 }
 
+pub(super) const OLD: &str = "
+    SELECT seq, resource, at, joined IS NOT NULL OR departed IS NOT NULL FROM change
+    WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
 /// Whether it is the newest change of somebody: what a connector made later is told of them. It says
 /// no more of a person than the resource itself, and goes with its tombstone.
 fn is_newest(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
@@ -70,14 +71,15 @@ fn is_newest(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
 
 /// Whether a connector that wants every event has not been told of it.
 fn is_awaited(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
-    c.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM connector k CROSS JOIN queue q
-                        ON q.connector = k.id AND q.resource = ?1 AND q.since <= ?2
-                        WHERE k.every_event)",
-    )
-    .and_then(|mut s| s.query_row([resource, seq], |row| row.get(0)))
-    .map_err(sql)
+    c.prepare_cached(AWAITED)
+        .and_then(|mut s| s.query_row([resource, seq], |row| row.get(0)))
+        .map_err(sql)
 }
+
+pub(super) const AWAITED: &str = "
+    SELECT EXISTS (SELECT 1 FROM connector k CROSS JOIN queue q
+                   ON q.connector = k.id AND q.resource = ?1 AND q.since <= ?2
+                   WHERE k.every_event)";
 
 /// Who came and went is not known any more: the group is compared with the member table.
 fn compare_whole(c: &Connection, group: i64, seq: i64) -> Result<()> {

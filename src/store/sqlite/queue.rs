@@ -23,14 +23,15 @@ pub(super) struct Turns {
 
 /// What was claimed and never settled is free again, and in doubt. Only while no lane runs.
 pub(super) fn take_back(c: &Connection) -> Result<()> {
-    let taken = c
-        .execute("UPDATE queue SET leased = NULL, doubt = 1 WHERE leased IS NOT NULL", [])
-        .map_err(sql)?;
+    let taken = c.execute(TAKE_BACK, []).map_err(sql)?;
     if taken > 0 {
         tracing::info!(rows = taken, "took back deliveries that were cut off");
     }
     Ok(())
 }
+
+pub(super) const TAKE_BACK: &str =
+    "UPDATE queue SET leased = NULL, doubt = 1 WHERE leased IS NOT NULL";
 
 /// The wall clock was set back: what was due must not wait until it has caught up. What is
 /// scheduled for a day keeps its day.
@@ -119,12 +120,14 @@ const MARK_STATE: &str = "
         waits_for = NULL,
         state = iif(state = 1, 1, 0)";
 
-/// Something other than a change of the resource asks for it.
+/// Something other than a change of the resource asks for it: its newest event once more, or its
+/// state, of which no change is unseen.
 const MARK_ASKED: &str = "
     INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
                        entire, attempts, epoch, doubt)
     SELECT ?1, r.id, r.organization,
-           coalesce((SELECT max(seq) FROM change WHERE resource = r.id), 0),
+           coalesce((SELECT max(seq) FROM change WHERE resource = r.id), 0)
+               + (SELECT NOT every_event FROM connector WHERE id = ?1),
            1, ?3, ?3, 0, ?4, ?5, 0, 0, 0
     FROM resource r JOIN subscription s ON s.connector = ?1 AND s.organization = r.organization
     WHERE r.id = ?2
@@ -186,7 +189,7 @@ pub(super) fn mark_derived(
             .prepare_cached("SELECT organization FROM resource WHERE id = ?1")
             .and_then(|mut s| s.query_row([row], |row| row.get(0)))
             .map_err(sql)?;
-        let seq = last_seq(c, row)?;
+        let seq = last_seq(c, row)? + 1;
         c.prepare_cached(MARK_STATE)
             .and_then(|mut s| {
                 s.execute(params![
@@ -370,7 +373,8 @@ pub(super) fn wake_waiting(
 }
 
 pub(super) const WAKE: &str = "
-    UPDATE queue SET state = 0, waits_for = NULL, due = ?3 WHERE connector = ?1 AND waits_for = ?2";
+    UPDATE queue INDEXED BY queue_waiting SET state = 0, waits_for = NULL, due = ?3
+    WHERE connector = ?1 AND waits_for = ?2";
 
 fn claimed(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<Claim> {
     let mark = row.get(4)?;

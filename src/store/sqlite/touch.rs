@@ -39,7 +39,8 @@ fn select(filter: &EntryFilter, keys: &HashMap<OrgId, Arc<str>>) -> (String, Vec
     if let Some(state) = filter.state {
         let number = state as i64;
         clauses.push(format!("q.state = {number}"));
-        if number >= State::Parked as i64 {
+        if number >= State::Parked as i64 && filter.resource.is_none() {
+            "queue q INDEXED BY queue_human".clone_into(&mut from);
             clauses.push("q.state >= 4".to_owned());
         }
     }
@@ -123,7 +124,7 @@ pub(super) fn touch(
     let also = match touch {
         Touch::Retry => "q.state NOT IN (2, 5)",
         Touch::Skip => "1",
-        Touch::Approve | Touch::Reject(_) => "q.state = 5 AND q.state >= 4",
+        Touch::Approve | Touch::Reject(_) => "q.state = 5",
     };
     let (connector, resource) = after;
     // What is being worked on is not touched: its outcome comes in a moment.

@@ -22,6 +22,9 @@ const FOREGROUND_SHARE: usize = 256;
 /// Pieces of background work (settles, claims, fan-out) in one commit, so that a backlog never
 /// holds up a request for longer than a few milliseconds.
 const BACKGROUND_SHARE: usize = 128;
+/// How long background work waits for a request, or for more of its kind, to share a commit with.
+/// A commit of its own would make the next request wait for two syncs.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// Waiting requests beyond which a further one is refused: some seconds of work.
 const MAX_WAITING: usize = 8_192;
 /// The exit code after a failed sync: `EX_IOERR` of sysexits.h.
@@ -110,7 +113,31 @@ impl<T: Send> Job for Pending<T> {
 struct Queues {
     foreground: VecDeque<Box<dyn Job>>,
     background: VecDeque<Box<dyn Job>>,
+    /// When the background work there is loses its patience.
+    patience_ends: Option<Instant>,
     closing: bool,
+}
+
+impl Queues {
+    /// What the next commit takes along; `None` when there is nothing, or nothing that is not
+    /// better committed together with what comes next.
+    fn take(&mut self) -> Option<Vec<Box<dyn Job>>> {
+        let patient = self.foreground.is_empty()
+            && self.background.len() < BACKGROUND_SHARE
+            && self.patience_ends.is_none_or(|end| Instant::now() < end)
+            && !self.closing;
+        if patient || (self.foreground.is_empty() && self.background.is_empty()) {
+            return None;
+        }
+        let first = self.foreground.len().min(FOREGROUND_SHARE);
+        let second = self.background.len().min(BACKGROUND_SHARE);
+        let mut batch: Vec<_> = self.foreground.drain(..first).collect();
+        batch.extend(self.background.drain(..second));
+        if self.background.is_empty() {
+            self.patience_ends = None;
+        }
+        Some(batch)
+    }
 }
 
 struct Shared {
@@ -176,6 +203,9 @@ impl Writer {
                 return Err(StoreError::Busy(format!("{MAX_WAITING} writes are waiting")));
             }
             queue.push_back(job);
+            if urgency == Urgency::Background {
+                queues.patience_ends.get_or_insert_with(|| Instant::now() + PATIENCE);
+            }
         }
         self.shared.woken.notify_one();
         answer.await.unwrap_or_else(|_| Err(StoreError::Busy("the writer stopped".to_owned())))
@@ -210,17 +240,17 @@ fn run(shared: &Shared, connection: &Connection) {
 fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
     let mut queues = shared.queues();
     loop {
-        if !queues.foreground.is_empty() || !queues.background.is_empty() {
-            let first = queues.foreground.len().min(FOREGROUND_SHARE);
-            let second = queues.background.len().min(BACKGROUND_SHARE);
-            let mut batch: Vec<_> = queues.foreground.drain(..first).collect();
-            batch.extend(queues.background.drain(..second));
+        if let Some(batch) = queues.take() {
             return Some(batch);
         }
-        if queues.closing {
-            return None;
-        }
-        queues = shared.woken.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        queues = match queues.patience_ends {
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                shared.woken.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None if queues.closing => return None,
+            None => shared.woken.wait(queues).unwrap_or_else(PoisonError::into_inner),
+        };
     }
 }
 
@@ -277,5 +307,126 @@ fn end_where_the_disk_lies(error: &rusqlite::Error) {
     if matches!(code, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)) {
         tracing::error!(%error, "the disk could not sync the database; ending at once, so that nothing is acknowledged that may be lost");
         std::process::exit(EXIT_IO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn writer() -> (tempfile::TempDir, Writer) {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("test.db")).unwrap();
+        connection.execute_batch("CREATE TABLE word (text TEXT UNIQUE)").unwrap();
+        (folder, Writer::start(connection, Box::new(|_, _| {})).unwrap())
+    }
+
+    fn insert(c: &Connection, word: &str) -> Result<()> {
+        c.execute("INSERT INTO word VALUES (?1)", [word]).map_err(sql)?;
+        Ok(())
+    }
+
+    fn words(c: &Connection) -> Result<Done<Vec<String>>> {
+        c.prepare("SELECT text FROM word ORDER BY rowid")
+            .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+            .map(Done::quiet)
+            .map_err(sql)
+    }
+
+    /// Holds the writer until `open` is dropped, so that what follows meets in one commit.
+    async fn hold(writer: &Writer) -> (mpsc::Sender<()>, oneshot::Receiver<Result<()>>) {
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let (reply, held) = oneshot::channel();
+        let work: Work<()> = Box::new(move |_| {
+            begun.send(()).unwrap();
+            gate.recv().unwrap_err();
+            Ok(Done::quiet(()))
+        });
+        let job = Box::new(Pending { work: Some(work), result: None, reply });
+        writer.shared.queues().foreground.push_back(job);
+        writer.shared.woken.notify_one();
+        has_begun.await.unwrap();
+        (open, held)
+    }
+
+    #[tokio::test]
+    async fn a_failure_or_a_panic_costs_its_own_write_and_no_other() {
+        let (_folder, writer) = writer();
+        let (open, _held) = hold(&writer).await;
+        let write = |word: &'static str, end: fn() -> Result<Done<&'static str>>| {
+            writer.write(Urgency::Foreground, move |c| {
+                insert(c, word)?;
+                end()
+            })
+        };
+        let (first, panic, refused, failed, last, ()) = tokio::join!(
+            write("first", || Ok(Done::quiet("kept"))),
+            write("panic", || panic!("a fault of ours")),
+            write("refused", || Ok(Done::undone("taken"))),
+            write("failed", || Err(StoreError::Broken("wrong".to_owned()))),
+            write("last", || Ok(Done::quiet("kept"))),
+            async { drop(open) },
+        );
+        assert_eq!((first.unwrap(), last.unwrap(), refused.unwrap()), ("kept", "kept", "taken"));
+        assert!(matches!(panic, Err(StoreError::Broken(said)) if said.contains("panicked")));
+        assert!(matches!(failed, Err(StoreError::Broken(said)) if said == "wrong"));
+        assert_eq!(writer.write(Urgency::Foreground, words).await.unwrap(), ["first", "last"]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_acknowledged_to_nobody_and_the_next_one_is_made() {
+        let (_folder, writer) = writer();
+        let (open, _held) = hold(&writer).await;
+        let (kept, ended, ()) = tokio::join!(
+            writer.write(Urgency::Foreground, |c| insert(c, "kept").map(Done::quiet)),
+            // As a full disk does: the whole transaction is gone.
+            writer.write(Urgency::Foreground, |c| {
+                c.execute_batch("ROLLBACK").map_err(sql)?;
+                Err::<Done<()>, _>(StoreError::Busy("disk full".to_owned()))
+            }),
+            async { drop(open) },
+        );
+        assert!(matches!(kept, Err(StoreError::Busy(_))), "{kept:?}");
+        assert!(matches!(ended, Err(StoreError::Busy(said)) if said == "disk full"));
+        writer.write(Urgency::Background, |c| insert(c, "later").map(Done::quiet)).await.unwrap();
+        assert_eq!(writer.write(Urgency::Foreground, words).await.unwrap(), ["later"]);
+    }
+
+    #[tokio::test]
+    async fn requests_go_before_background_work() {
+        let (_folder, writer) = writer();
+        let (open, _held) = hold(&writer).await;
+        let insert = |urgency, word: &'static str| {
+            writer.write(urgency, move |c| insert(c, word).map(Done::quiet))
+        };
+        let (background, foreground, ()) = tokio::join!(
+            insert(Urgency::Background, "settled"),
+            insert(Urgency::Foreground, "asked"),
+            async { drop(open) },
+        );
+        background.and(foreground).unwrap();
+        assert_eq!(writer.write(Urgency::Foreground, words).await.unwrap(), ["asked", "settled"]);
+    }
+
+    #[tokio::test]
+    async fn too_many_that_wait_are_refused_and_closing_finishes_the_rest() {
+        let (_folder, writer) = writer();
+        let (open, held) = hold(&writer).await;
+        let nothing = || writer.write(Urgency::Background, |_| Ok(Done::quiet(())));
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(nothing())).collect();
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending());
+        }
+        assert!(matches!(nothing().await, Err(StoreError::Busy(said)) if said.contains("waiting")));
+        drop(open);
+        writer.close();
+        held.await.unwrap().unwrap();
+        for one in waiting {
+            one.await.unwrap();
+        }
+        assert!(matches!(nothing().await, Err(StoreError::Busy(_))));
     }
 }

@@ -1,0 +1,482 @@
+//! A connector that does as it is told, and an engine around it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use scim_relay_sdk::connector::{
+    self, Action, Connector, Delivered, DeliveryError, Gone, Link, NoOwners, OrganizationInfo,
+    Preview, Rate, Scope, Semantics, Stage, Wanted, Work,
+};
+use scim_relay_sdk::scim::{ResourceKind, fold};
+use scim_relay_sdk::testing;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::super::{Backoff, Engine, LaneSettings, Shared};
+use crate::clock::Clock;
+use crate::ids;
+use crate::metrics::{self, Metrics};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{
+    ConnectorId, Content, Entry, EntryFilter, Lookups, OrgId, Origin, Reason, Registration, State,
+    Store, Stored, Update, Written,
+};
+
+pub(super) const FIRST: Duration = Duration::from_secs(5);
+pub(super) const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
+
+/// What the connector does with one delivery.
+pub(super) enum Answer {
+    Done,
+    /// Done, and the target holds nothing of it any more.
+    Gone,
+    Fail(DeliveryError),
+    Panic,
+    /// Never ends.
+    Hang,
+    /// Done once the gate is open.
+    WhenOpen,
+}
+
+type Script = dyn FnMut(&Work) -> Answer + Send;
+type Probe = dyn FnMut() -> Answer + Send;
+
+/// A scripted target. What it was asked is in `seen`.
+pub(super) struct Fake {
+    pub(super) semantics: Semantics,
+    pub(super) once: Option<fn(&Work) -> Option<String>>,
+    pub(super) reaches: fn(&Work) -> bool,
+    pub(super) seen: Mutex<Vec<Work>>,
+    pub(super) probes: AtomicUsize,
+    pub(super) gate: watch::Sender<bool>,
+    in_flight: AtomicUsize,
+    pub(super) most: AtomicUsize,
+    script: Mutex<Box<Script>>,
+    probe: Mutex<Box<Probe>>,
+}
+
+impl Fake {
+    pub(super) fn new(semantics: Semantics) -> Self {
+        Self {
+            semantics,
+            once: None,
+            reaches: |_| true,
+            seen: Mutex::default(),
+            probes: AtomicUsize::new(0),
+            gate: watch::Sender::new(false),
+            in_flight: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            script: Mutex::new(Box::new(plainly)),
+            probe: Mutex::new(Box::new(|| Answer::Done)),
+        }
+    }
+
+    pub(super) fn does(&self, script: impl FnMut(&Work) -> Answer + Send + 'static) {
+        *self.script.lock().unwrap() = Box::new(script);
+    }
+
+    pub(super) fn answers_probes(&self, probe: impl FnMut() -> Answer + Send + 'static) {
+        *self.probe.lock().unwrap() = Box::new(probe);
+    }
+
+    pub(super) fn open(&self) {
+        self.gate.send_replace(true);
+    }
+
+    /// userName or displayName, and title, of what it was asked to deliver, in order.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(told).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    pub(super) fn last(&self) -> Work {
+        self.seen.lock().unwrap().last().expect("something was delivered").clone()
+    }
+}
+
+/// What a target does that is in order.
+pub(super) fn plainly(work: &Work) -> Answer {
+    match &work.wanted {
+        Wanted::Gone { why: Gone::Deleted, .. } => Answer::Gone,
+        _ => Answer::Done,
+    }
+}
+
+pub(super) fn told(work: &Work) -> String {
+    let attributes = &work.wanted.resource().attributes;
+    let text =
+        |name: &str| attributes.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let name = text("userName");
+    let what = match &work.wanted {
+        Wanted::Present(_) => text("title"),
+        Wanted::Gone { why: Gone::Deleted, .. } => "deleted",
+        Wanted::Gone { why: Gone::OutOfScope, .. } => "out of scope",
+    };
+    format!("{name} {what}").trim().to_owned()
+}
+
+#[async_trait]
+impl Connector for Fake {
+    fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    fn once_key(&self, work: &Work) -> Option<String> {
+        self.once?(work)
+    }
+
+    fn reaches(&self, work: &Work) -> bool {
+        (self.reaches)(work)
+    }
+
+    async fn deliver(&self, work: &Work) -> Result<Delivered, DeliveryError> {
+        // Without what would keep the store open.
+        let seen = Work { owners: Arc::new(NoOwners), ..work.clone() };
+        self.seen.lock().unwrap().push(seen);
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let answer = (self.script.lock().unwrap())(work);
+        let stage = match work.wanted {
+            Wanted::Present(_) => Stage::Active,
+            Wanted::Gone { .. } => Stage::Deactivated,
+        };
+        let link = Link {
+            target_id: work.key.id.to_string(),
+            address: String::new(),
+            hash: None,
+            stage,
+            since: work.now,
+        };
+        let action = if work.link.is_some() { Action::Updated } else { Action::Created };
+        let done = Delivered { link: Some(link), revisit: None, action };
+        let end = match answer {
+            Answer::Done => Ok(done),
+            Answer::Gone => Ok(Delivered { link: None, action: Action::Deleted, ..done }),
+            Answer::Fail(error) => Err(error),
+            Answer::Panic => {
+                self.in_flight.fetch_sub(1, Ordering::SeqCst);
+                panic!("the script says so")
+            }
+            Answer::Hang => std::future::pending().await,
+            Answer::WhenOpen => {
+                self.gate.subscribe().wait_for(|open| *open).await.unwrap();
+                Ok(done)
+            }
+        };
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        end
+    }
+
+    async fn preview(&self, _work: &Work) -> Result<Preview, DeliveryError> {
+        Ok(Preview { text: String::new() })
+    }
+
+    async fn probe(&self) -> Result<connector::Health, DeliveryError> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        let answer = (self.probe.lock().unwrap())();
+        match answer {
+            Answer::Fail(error) => Err(error),
+            Answer::Panic => panic!("the script says so"),
+            Answer::Hang => std::future::pending().await,
+            _ => Ok(connector::Health { summary: "here".to_owned() }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SetClock(Mutex<Timestamp>);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// How a lane is to be, where it matters.
+#[derive(Clone)]
+pub(super) struct Wish {
+    pub(super) concurrency: usize,
+    pub(super) rate: Option<Rate>,
+    pub(super) timeout: Duration,
+    pub(super) scope: Option<&'static str>,
+    pub(super) paused: Option<crate::store::Paused>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            rate: None,
+            timeout: Duration::from_secs(60),
+            scope: None,
+            paused: None,
+        }
+    }
+}
+
+/// A store, a clock, and the engine when it runs.
+pub(super) struct Kit {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) folder: TempDir,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) soft: CancellationToken,
+    pub(super) hard: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    clock: Arc<SetClock>,
+    organization: OrgId,
+    info: Arc<OrganizationInfo>,
+    connectors: Vec<(ConnectorId, Arc<str>, Arc<Fake>, Wish)>,
+    engine: Option<Engine>,
+}
+
+impl Kit {
+    pub(super) async fn new() -> Self {
+        let clock = Arc::new(SetClock(Mutex::new(Timestamp::constant(1_788_220_800, 0))));
+        Self::on(tempfile::tempdir().unwrap(), clock).await
+    }
+
+    async fn on(folder: TempDir, clock: Arc<SetClock>) -> Self {
+        let store = Arc::new(SqliteStore::open(folder.path(), |_, _| {}).unwrap());
+        let info = testing::organization();
+        let organization = store.organizations(vec![info.key.to_string()]).await.unwrap()[0];
+        Self {
+            store,
+            folder,
+            metrics: Arc::default(),
+            soft: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            clock,
+            organization,
+            info,
+            connectors: Vec::new(),
+            engine: None,
+        }
+    }
+
+    /// A kit with one connector, called `target`, that runs.
+    pub(super) async fn running(fake: Fake, wish: Wish) -> (Self, Arc<Fake>) {
+        let mut kit = Self::new().await;
+        let fake = kit.add("target", fake, wish).await;
+        kit.start();
+        (kit, fake)
+    }
+
+    pub(super) async fn add(&mut self, name: &str, fake: Fake, wish: Wish) -> Arc<Fake> {
+        let fake = Arc::new(fake);
+        self.connectors.push((ConnectorId(0), name.into(), Arc::clone(&fake), wish));
+        let registrations = self.connectors.iter().map(|(_, name, fake, _)| Registration {
+            name: name.to_string(),
+            kind: "fake",
+            every_event: fake.semantics == Semantics::EveryEvent,
+            members: false,
+            reads_groups: false,
+            enabled: true,
+            backfills: true,
+            fingerprint: String::new(),
+            organizations: vec![Arc::clone(&self.info.key)],
+        });
+        let ids = self.store.register(registrations.collect()).await.unwrap();
+        for (connector, id) in self.connectors.iter_mut().zip(ids) {
+            connector.0 = id;
+        }
+        fake
+    }
+
+    pub(super) fn start(&mut self) {
+        let shared = Shared {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            metrics: Arc::clone(&self.metrics),
+            tasks: self.tasks.clone(),
+            soft: self.soft.clone(),
+            hard: self.hard.clone(),
+        };
+        let lanes = self.connectors.iter().map(|(id, name, fake, wish)| LaneSettings {
+            id: *id,
+            name: Arc::clone(name),
+            connector: Arc::clone(fake) as Arc<dyn Connector>,
+            scope: Scope {
+                users: wish.scope.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap()),
+                groups: None,
+            },
+            organizations: HashMap::from([(Arc::clone(&self.info.key), Arc::clone(&self.info))]),
+            concurrency: wish.concurrency,
+            rate: wish.rate,
+            timeout: wish.timeout,
+            backoff: Backoff { first: FIRST, longest: Duration::from_hours(1) },
+            give_up_after: GIVE_UP_AFTER,
+            take_over: false,
+            paused: wish.paused.clone(),
+        });
+        self.engine = Some(Engine::start(&shared, lanes.collect()));
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("it was started")
+    }
+
+    /// A new process on the same folder and with the same connectors, not yet started. The old one
+    /// is cut off where it is.
+    pub(super) async fn cut_off_and_reopened(self) -> Self {
+        self.hard.cancel();
+        self.soft.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let Self { store, folder, clock, connectors, engine, .. } = self;
+        drop(engine);
+        store.close().await;
+        drop(store);
+        let mut kit = Self::on(folder, clock).await;
+        for (_, name, fake, wish) in connectors {
+            let fake = Arc::try_unwrap(fake).ok().expect("nobody else has it");
+            kit.add(&name, fake, wish).await;
+        }
+        kit
+    }
+
+    pub(super) fn fake(&self) -> Arc<Fake> {
+        Arc::clone(&self.connectors[0].2)
+    }
+
+    pub(super) fn id(&self) -> ConnectorId {
+        self.connectors[0].0
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock, and has the lanes look at it.
+    pub(super) async fn pass(&self, time: Duration) {
+        *self.clock.0.lock().unwrap() += time;
+        self.store.mark(self.id(), Vec::new(), Reason::Resync, self.now()).await.unwrap();
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { token: None, now: self.now() }
+    }
+
+    pub(super) async fn user(&self, name: &str) -> Stored {
+        let id = ids::resource_id(self.now());
+        let kind = ResourceKind::User;
+        let content = content(name, "");
+        let written = self
+            .store
+            .create(self.organization, kind, id, content, Vec::new(), self.origin())
+            .await;
+        match written.unwrap() {
+            Written::Done { stored, .. } => stored,
+            other => panic!("not written: {other:?}"),
+        }
+    }
+
+    pub(super) async fn change(&self, user: &Stored, name: &str, title: &str) {
+        let content = Some(content(name, title));
+        let update =
+            Update { kind: user.kind, id: user.id, expected: None, content, members: Vec::new() };
+        let written = self.store.update(self.organization, update, self.origin()).await.unwrap();
+        assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
+    }
+
+    pub(super) async fn delete(&self, user: &Stored) {
+        let origin = self.origin();
+        self.store.delete(self.organization, user.kind, user.id, None, origin).await.unwrap();
+    }
+
+    pub(super) async fn entries_of(&self, index: usize) -> Vec<Entry> {
+        let connector = Some(self.connectors[index].0);
+        let filter = EntryFilter { connector, limit: 10_000, ..EntryFilter::default() };
+        self.store.entries(filter).await.unwrap()
+    }
+
+    pub(super) async fn entries(&self) -> Vec<Entry> {
+        self.entries_of(0).await
+    }
+
+    pub(super) async fn entry(&self, of: &Stored) -> Option<Entry> {
+        self.entries().await.into_iter().find(|entry| entry.id == of.id)
+    }
+
+    /// Waits until a resource is in this state, and nobody works on it.
+    pub(super) async fn until(&self, of: &Stored, state: State) -> Entry {
+        let mut found = None;
+        eventually(&format!("{state:?}"), async || {
+            found = self.entry(of).await.filter(|entry| entry.state == state && !entry.in_flight);
+            found.is_some()
+        })
+        .await;
+        found.expect("it was found")
+    }
+
+    /// Waits until everybody is in line.
+    pub(super) async fn until_idle(&self) {
+        eventually("an empty queue", async || self.entries().await.is_empty()).await;
+    }
+
+    /// Waits until the lane of `target` has looked at everything that there is.
+    pub(super) async fn until_nobody_works(&self) {
+        eventually("nobody in flight", async || {
+            let entries = self.entries().await;
+            let health = self.engine().health("target").unwrap();
+            health.in_flight == 0 && entries.iter().all(|entry| !entry.in_flight)
+        })
+        .await;
+    }
+
+    pub(super) fn counted(&self, outcome: &str) -> u64 {
+        let label =
+            metrics::Delivery { connector: "target".to_owned(), outcome: outcome.to_owned() };
+        self.metrics.deliveries.get_or_create(&label).get()
+    }
+
+    pub(super) fn execute(&self, statement: &str) {
+        let file = self.folder.path().join(crate::store::sqlite::FILE);
+        rusqlite::Connection::open(file).unwrap().execute_batch(statement).unwrap();
+    }
+}
+
+fn content(name: &str, title: &str) -> Content {
+    let body = json!({ "userName": name, "title": title });
+    let lookups = Lookups { user_name: Some(fold(name)), ..Lookups::default() };
+    Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()] }
+}
+
+/// Waits for a condition, and not for longer than anything here should take.
+pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waited = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(20), waited).await.is_err() {
+        panic!("waited in vain: {what}");
+    }
+}
+
+pub(super) fn busy() -> Answer {
+    Answer::Fail(DeliveryError::later("503"))
+}
+
+pub(super) fn refused() -> Answer {
+    Answer::Fail(DeliveryError::refused("no such title"))
+}
+
+pub(super) fn unreachable() -> Answer {
+    Answer::Fail(DeliveryError::Unreachable { what: "connection refused".to_owned(), source: None })
+}
+
+/// Whether the work is about a person of this name.
+pub(super) fn is(work: &Work, name: &str) -> bool {
+    told(work).split(' ').next() == Some(name)
+}

@@ -1,0 +1,10 @@
+//! The rules of the lanes, one test each: a scripted connector, a real store, a clock that only
+//! tests move.
+
+mod kit;
+mod lanes;
+mod limits;
+mod once;
+mod order;
+mod outcomes;
+mod trouble;

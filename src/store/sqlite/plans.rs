@@ -1,0 +1,104 @@
+//! That what runs all the time goes by an index: SQLite's own word for it.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+use super::{cases, list, open, prune, queue, settle, touch};
+use crate::store::{ConnectorId, EntryFilter, State};
+
+fn database() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = open::writer(&folder.path().join("relay.db")).unwrap();
+    (folder, connection)
+}
+
+/// One line for each step of the plan.
+fn plan(c: &Connection, query: &str) -> Vec<String> {
+    let mut statement = c.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get(3).unwrap());
+    }
+    steps
+}
+
+/// Whether every step searches an index, but for tables of a handful of rows.
+#[track_caller]
+fn check(query: &str, by: &[&str]) {
+    let (_folder, c) = database();
+    let steps = plan(&c, query);
+    let small = ["SCAN k", "SCAN connector", "SCAN CONSTANT ROW", "SCAN f"];
+    for step in &steps {
+        let scans = step.starts_with("SCAN") && !small.iter().any(|table| step.starts_with(table));
+        assert!(!scans && !step.contains("TEMP B-TREE"), "{steps:#?}");
+    }
+    for index in by {
+        assert!(steps.iter().any(|step| step.contains(index)), "{index} is not used: {steps:#?}");
+    }
+}
+
+#[test]
+fn lanes_look_and_claim_by_index() {
+    check(queue::IS_DUE, &["queue_due (connector=? AND organization=? AND due<?)"]);
+    check(queue::DUE, &["queue_due (connector=? AND organization=? AND due<?)"]);
+    check(queue::NEXT_DUE, &["queue_due (connector=? AND organization=?)"]);
+    check(queue::OLDEST, &["queue_dirty (connector=?)"]);
+    check(
+        queue::FORMER,
+        &[
+            "resource_former (organization=? AND kind=? AND <expr>=?",
+            "PRIMARY KEY (connector=? AND resource=?)",
+        ],
+    );
+    check(queue::TAKE_BACK, &["queue_leased"]);
+}
+
+#[test]
+fn settling_goes_by_index() {
+    check(queue::WAKE, &["queue_waiting (connector=? AND waits_for=?)"]);
+    check(settle::WAITED_FOR, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
+    check(settle::OWNER, &["link_target (connector=? AND target_id=?)"]);
+    check(settle::LIVING_OWNER, &["link_target (connector=? AND target_id=?)"]);
+    check(settle::GROUPS_OF, &["member_of (member_id=?)"]);
+    check(cases::IS_MEMBERS_ADDRESS, &["link_address (connector=? AND address=?)"]);
+}
+
+#[test]
+fn lists_go_by_index() {
+    check(&list::page_query(), &["resource_living (organization=? AND kind=?)"]);
+    for (look_up, index) in [
+        (list::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),
+        (
+            list::BY_EXTERNAL_ID,
+            "resource_external_id (organization=? AND kind=? AND external_id=?)",
+        ),
+        (list::BY_DISPLAY_NAME, "resource_display_name (organization=? AND display_name=?)"),
+    ] {
+        check(&list::look_up_query(look_up), &[index]);
+    }
+    check(
+        &list::member_query(),
+        &["member_of (member_id=?)", "resource_living (organization=? AND kind=? AND id=?)"],
+    );
+}
+
+#[test]
+fn pruning_goes_by_index() {
+    check(prune::OLD, &["change USING INTEGER PRIMARY KEY (rowid>?)"]);
+    check(prune::AWAITED, &["PRIMARY KEY (connector=? AND resource=?)"]);
+    check(prune::SETTLED, &["resource_deleted"]);
+}
+
+#[test]
+fn what_waits_for_a_person_is_found_without_looking_at_what_does_not() {
+    let (_folder, c) = database();
+    let filter = |connector, state| EntryFilter { connector, state, resource: None, limit: 10 };
+    for connector in [None, Some(ConnectorId(1))] {
+        let (query, _) =
+            touch::entries_query(&filter(connector, Some(State::Parked)), &HashMap::new());
+        let steps = plan(&c, &query);
+        assert!(steps.iter().any(|step| step.contains("queue_human (state=?")), "{steps:#?}");
+    }
+}

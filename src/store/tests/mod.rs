@@ -1,0 +1,16 @@
+//! The rules of the store, one test each, through the trait alone where that is possible.
+
+mod commits;
+mod counters;
+mod events;
+mod fanout;
+mod kit;
+mod links;
+mod lists;
+mod members;
+mod names;
+mod opening;
+mod people;
+mod queue;
+mod upkeep;
+mod writes;
