@@ -163,7 +163,7 @@ fn every_kind_of_connector_has_a_readme_and_an_example() {
         if !has(&|name| name == "README.md") {
             wrong.push(format!("{}: no README.md", folder.display()));
         }
-        if !has(&|name| name.ends_with(".toml") && name != "Cargo.toml") {
+        if !has(&|name| is_a(name, "toml") && name != "Cargo.toml") {
             wrong.push(format!("{}: no example file", folder.display()));
         }
     }
@@ -270,6 +270,11 @@ fn read(path: &Path) -> String {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Whether a file's name has this extension.
+fn is_a(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -291,7 +296,7 @@ fn sources(folder: &Path) -> Vec<Source> {
     for path in children(folder) {
         if root().join(&path).is_dir() {
             found.extend(sources(&path));
-        } else if name(&path).ends_with(".rs") {
+        } else if is_a(&name(&path), "rs") {
             found.push(Source { text: read(&path), path });
         }
     }
@@ -400,7 +405,7 @@ fn named_modules(text: &str, depth: usize) -> BTreeSet<String> {
             let after = text[at + prefix.len()..].trim_start();
             match after.strip_prefix('{') {
                 Some(group) => found.extend(heads(group)),
-                None => found.insert(first_name(after)).then_some(()).unwrap_or_default(),
+                None => found.extend([first_name(after)]),
             }
         }
     }

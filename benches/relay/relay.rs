@@ -47,7 +47,7 @@ impl Relay {
             Self { folder, child, address: format!("127.0.0.1:{port}"), token: String::new() };
         relay.until_ready().await;
         let made = relay.command(&["token", "create", "load"]);
-        relay.token = String::from_utf8(made).unwrap().trim().to_owned();
+        String::from_utf8(made).unwrap().trim().clone_into(&mut relay.token);
         relay
     }
 
@@ -62,14 +62,14 @@ impl Relay {
         self.child.wait().unwrap();
     }
 
-    pub(crate) async fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.kill();
     }
 
     async fn until_ready(&self) {
         let begun = Instant::now();
         while !self.is_ready().await {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the daemon did not start");
+            assert!(begun.elapsed() < Duration::from_mins(1), "the daemon did not start");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -96,7 +96,7 @@ impl Relay {
     }
 
     /// Rows that the engine still has to deal with.
-    pub(crate) async fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         let status: Value = serde_json::from_slice(&self.command(&["status", "--json"])).unwrap();
         let connectors = status["connectors"].as_array().unwrap();
         connectors
@@ -113,8 +113,8 @@ impl Relay {
 
     pub(crate) async fn until_delivered(&self, patience: Duration) {
         let begun = Instant::now();
-        while self.waiting().await > 0 {
-            assert!(begun.elapsed() < patience, "{} rows still wait", self.waiting().await);
+        while self.waiting() > 0 {
+            assert!(begun.elapsed() < patience, "{} rows still wait", self.waiting());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -274,9 +274,12 @@ mod tests {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that a test reads `vec![..]`")]
     fn check(entries: Vec<Entry>, sides: Vec<Side>, expected: &[(DriftKind, &str)]) {
         let mut plan = Plan::new(ResourceKind::User, entries);
-        sides.iter().for_each(|side| plan.compare(side));
+        for side in &sides {
+            plan.compare(side);
+        }
         let drift = plan.end();
         let found: Vec<_> =
             drift.iter().map(|drift| (drift.kind, drift.address.as_str())).collect();

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(ask(Method::PATCH, json!({ "access": false })), 404);
         assert_eq!(ask(Method::PUT, json!({ "access": true })), 204);
         assert_eq!(ask(Method::PATCH, json!({ "access": false })), 204);
-        doors.down_until = Some(Instant::now() + Duration::from_secs(60));
+        doors.down_until = Some(Instant::now() + Duration::from_mins(1));
         assert_eq!(doors.answer(&Method::DELETE, "/people/p1", &Value::Null), 503);
         assert_eq!(doors.people["p1"]["access"], false);
     }

@@ -283,6 +283,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that a test reads `json!(..)`")]
     fn check(template: &str, expected: Value) {
         let view = View::of(&crate::testing::ada());
         let template = Template::parse(template).expect("the template parses");
