@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     const BACKOFF: Backoff =
-        Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(3_600) };
+        Backoff { first: Duration::from_secs(5), longest: Duration::from_hours(1) };
 
     #[track_caller]
     fn check(failures: u32, at_least: u64, seconds: u64) {

@@ -217,7 +217,7 @@ impl Default for Wish {
         Self {
             concurrency: 4,
             rate: None,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             scope: None,
             paused: None,
         }
@@ -459,9 +459,8 @@ pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(20), waited).await.is_err() {
-        panic!("waited in vain: {what}");
-    }
+    let waited = tokio::time::timeout(Duration::from_secs(20), waited).await;
+    assert!(waited.is_ok(), "waited in vain: {what}");
 }
 
 pub(super) fn busy() -> Answer {

@@ -37,27 +37,24 @@ pub(super) fn list(
         }
         Ok(())
     };
-    match Index::of(filter, request.kind) {
-        Some(index) => {
-            for stored in index.look_up(c, organization, request.kind)? {
-                keep(stored)?;
-            }
+    if let Some(index) = Index::of(filter, request.kind) {
+        for stored in index.look_up(c, organization, request.kind)? {
+            keep(stored)?;
         }
-        None => {
-            let mut statement = c
-                .prepare_cached(&format!(
-                    "SELECT {} FROM resource
-                     WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL ORDER BY id",
-                    rows::COLUMNS
-                ))
-                .map_err(sql)?;
-            let found = statement
-                .query_map([organization.0, kind_number(request.kind)], rows::stored)
-                .map_err(sql)?;
-            for stored in found {
-                keep(stored.map_err(sql)?)?;
-            }
-        }
+        return Ok(page);
+    }
+    let mut statement = c
+        .prepare_cached(&format!(
+            "SELECT {} FROM resource
+             WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL ORDER BY id",
+            rows::COLUMNS
+        ))
+        .map_err(sql)?;
+    let everybody = statement
+        .query_map([organization.0, kind_number(request.kind)], rows::stored)
+        .map_err(sql)?;
+    for stored in everybody {
+        keep(stored.map_err(sql)?)?;
     }
     Ok(page)
 }

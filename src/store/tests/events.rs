@@ -40,7 +40,7 @@ async fn each_event_counts_its_own_failures_and_its_own_lag() {
     let mut kit = Kit::new().await;
     let hook = kit.hook().await;
     let ada = kit.user("ada").await;
-    kit.pass(Duration::from_secs(60));
+    kit.pass(Duration::from_mins(1));
     let second = kit.now();
     kit.change(&ada, "ada", "newer").await;
     let claim = kit.claim_of(hook, &ada).await.unwrap();
@@ -77,7 +77,7 @@ async fn skipping_goes_past_one_event_alone() {
     let mut kit = Kit::new().await;
     let hook = kit.hook().await;
     let ada = kit.user("ada").await;
-    kit.pass(Duration::from_secs(60));
+    kit.pass(Duration::from_mins(1));
     let second = kit.now();
     kit.change(&ada, "ada", "newer").await;
     let claim = kit.claim_of(hook, &ada).await.unwrap();

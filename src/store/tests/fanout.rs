@@ -10,17 +10,7 @@ use crate::store::{Reason, Registration, State, Store};
 #[tokio::test]
 async fn everyone_is_marked_in_chunks_also_when_it_is_cut_off_half_way() {
     let mut kit = Kit::new().await;
-    let mut writes = Vec::new();
-    for number in 0..2_500 {
-        let (store, origin, north) = (&kit.store, kit.origin(), kit.north);
-        let id = crate::ids::resource_id(kit.now());
-        let content = super::kit::user(&format!("user{number}"));
-        let kind = scim_relay_sdk::scim::ResourceKind::User;
-        writes.push(store.create(north, kind, id, content, Vec::new(), origin));
-    }
-    for written in futures_util::future::join_all(writes).await {
-        super::kit::done(written.unwrap());
-    }
+    kit.users(2_500).await;
     let dir = kit.directory().await;
     assert!(kit.store.walk_fanout(kit.now()).await.unwrap());
     assert_eq!(kit.backlog(dir).await.pending, 1_000);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Action, Link, Stage};
 use scim_relay_sdk::scim::{
@@ -100,6 +101,18 @@ impl Kit {
         done(self.created(user(name), ResourceKind::User, &[]).await)
     }
 
+    /// Many at once, `user0` and so on: they share commits.
+    pub(super) async fn users(&self, count: usize) -> Vec<Stored> {
+        let names: Vec<_> = (0..count).map(|number| format!("user{number}")).collect();
+        join_all(names.iter().map(|name| self.user(name))).await
+    }
+
+    /// Many changes of one, titled `0` and so on, in that order.
+    pub(super) async fn changes(&self, user: &Stored, name: &str, count: usize) {
+        let titles: Vec<_> = (0..count).map(|number| number.to_string()).collect();
+        join_all(titles.iter().map(|title| self.change(user, name, title))).await;
+    }
+
     pub(super) async fn user_in(&self, organization: OrgId, name: &str) -> Stored {
         let id = ids::resource_id(self.now());
         let kind = ResourceKind::User;
@@ -192,14 +205,15 @@ impl Kit {
             if claims.is_empty() {
                 return delivered;
             }
-            for claim in claims {
-                let case = self.store.case(&claim).await.unwrap();
+            delivered += claims.len();
+            join_all(claims.iter().map(async |claim| {
+                let case = self.store.case(claim).await.unwrap();
                 let there = case.as_ref().is_some_and(|case| !case.deleted);
                 let outcome =
                     if there { linked(&format!("at-{}", claim.resource.0)) } else { unlinked() };
-                self.settle_as(&claim, case.as_ref(), outcome).await;
-                delivered += 1;
-            }
+                self.settle_as(claim, case.as_ref(), outcome).await;
+            }))
+            .await;
         }
     }
 

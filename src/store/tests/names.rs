@@ -58,18 +58,13 @@ async fn nobody_waits_for_a_name_that_a_person_must_free() {
 async fn many_who_wait_for_names_do_not_hide_those_behind_them() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
-    let mut before = Vec::new();
-    for number in 0..10 {
-        before.push(kit.user(&format!("user{number}")).await);
-    }
+    let before = kit.users(10).await;
     kit.deliver_all(dir).await;
     for one in &before {
         kit.delete(one).await;
     }
     kit.claim(dir).await;
-    for number in 0..10 {
-        kit.user(&format!("user{number}")).await;
-    }
+    kit.users(10).await;
     let last = kit.user("last").await;
     let claims = kit.store.claim(dir, 4, kit.now()).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.resource).collect::<Vec<_>>(), [last.row]);

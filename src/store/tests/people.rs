@@ -61,16 +61,12 @@ async fn a_retry_touches_neither_what_is_held_nor_what_lies_ahead_nor_what_is_wo
 async fn many_are_touched_each_once() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
-    let mut people = Vec::new();
-    for number in 0..1_203 {
-        people.push(kit.user(&format!("user{number}")).await);
-    }
+    kit.users(1_203).await;
     while let claims = kit.claim(dir).await
         && !claims.is_empty()
     {
-        for claim in claims {
-            kit.settle(&claim, parked("refused")).await;
-        }
+        let settled = claims.iter().map(|claim| kit.settle(claim, parked("refused")));
+        futures_util::future::join_all(settled).await;
     }
     assert_eq!(kit.touch(dir, Touch::Retry).await, 1_203);
     assert_eq!(kit.backlog(dir).await.pending, 1_203);

@@ -18,9 +18,7 @@ async fn a_thousand_changes_are_one_claim() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
     let ada = kit.user("ada").await;
-    for number in 0..1_000 {
-        kit.change(&ada, "ada", &number.to_string()).await;
-    }
+    kit.changes(&ada, "ada", 1_000).await;
     let claims = kit.claim(dir).await;
     assert_eq!(claims.len(), 1);
     let case = kit.case(&claims[0]).await;
@@ -399,7 +397,7 @@ async fn the_oldest_entry_is_the_one_that_is_longest_out_of_line() {
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     assert_eq!(kit.store.oldest(dir).await.unwrap(), Some(first), "also while it is worked on");
     kit.settle(&claim, retry(&kit, 3_600)).await;
-    kit.pass(Duration::from_secs(60));
+    kit.pass(Duration::from_mins(1));
     kit.user("bob").await;
     // Bob is due first, but Ada has been waiting for longer.
     assert_eq!(kit.store.oldest(dir).await.unwrap(), Some(first));
