@@ -1,3 +1,5 @@
+//! What an `[ldap]` section may say, and how a mistake in it is shown.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Memberships by value: against a directory that answers as it is told.
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;

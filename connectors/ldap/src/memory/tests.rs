@@ -1,3 +1,5 @@
+//! A directory that is a file.
+
 use std::fs;
 
 use super::*;

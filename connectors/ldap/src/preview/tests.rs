@@ -1,3 +1,5 @@
+//! What would be written, as LDIF.
+
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Link, Stage};
 use scim_relay_sdk::testing::{ada, choir, deleted, delta, group_work, present};

@@ -1,3 +1,5 @@
+//! From a resource to what its entry should hold.
+
 use scim_relay_sdk::testing::ada;
 use serde_json::json;
 
