@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Permit, Work};
+use scim_relay_sdk::connector::{Permit, Verb, Work};
+use scim_relay_sdk::scim::ResourceKind;
 
 use super::lane::Core;
 use super::outcome::{self, Attempt, Verdict, verdict};
+use super::owners::Linked;
 use super::{LaneSettings, Shared, backoff, work};
 use crate::metrics;
-use crate::store::{Case, Claim, Once, OnceKey, Outcome, Settlement, StoreError};
+use crate::store::{Case, Claim, Once, OnceKey, Outcome, Reason, Settlement, StoreError};
 
 /// Steps (connect, bind, search, write, read back, ...) that one delivery may take: it gets that
 /// many times `limits.timeout` as a whole.
@@ -49,7 +51,7 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     *read = Read { mark: case.mark, covers: case.covers, member_mark: case.member_mark };
     let now = shared.clock.now();
     let judged = catch_unwind(AssertUnwindSafe(|| judge(settings, claim, case, now)));
-    let (mut work, once, reaches) = match judged {
+    let Judged { mut work, once, reaches, introduces } = match judged {
         Ok(Some(judged)) => judged,
         Ok(None) => return outcome::nothing(),
         Err(_) => return ended(core, claim, Attempt::Panicked, claim.in_doubt),
@@ -57,6 +59,13 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     if reaches && !core.may_go().await {
         return outcome::released();
     }
+    if introduces && let Some(change) = &mut work.change {
+        match shared.store.roster(claim.resource).await {
+            Ok(roster) => (change.joined, change.left) = (roster, Vec::new()),
+            Err(error) => return unreadable(core, claim, &error),
+        }
+    }
+    work.owners = Arc::new(Linked { store: Arc::clone(&shared.store), connector: claim.connector });
     if let Some(key) = &once {
         match shared.store.once_begin(key, claim, shared.clock.now()).await {
             // Cut off before anything was sent.
@@ -79,14 +88,20 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     verdict
 }
 
-/// What is to be done at the target, under which key if once only, and whether it reaches the target
-/// at all; `None` if nothing is to be done.
-fn judge(
-    settings: &LaneSettings,
-    claim: &Claim,
-    case: Case,
-    now: Timestamp,
-) -> Option<(Work, Option<OnceKey>, bool)> {
+/// What is to be done at the target.
+struct Judged {
+    work: Work,
+    /// Under which key, if once only.
+    once: Option<OnceKey>,
+    /// Whether it reaches the target at all.
+    reaches: bool,
+    /// A receiver of events hears of this group for the first time, long after it was made: what the
+    /// one change says of its members is not all there is to say.
+    introduces: bool,
+}
+
+/// `None` if nothing is to be done.
+fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> Option<Judged> {
     let organization = settings.organizations.get(&case.key.organization)?;
     let resource = work::resource(&case, organization);
     let permit = Permit {
@@ -94,19 +109,19 @@ fn judge(
         remove_members: true,
         // Approved as it was then: not what has changed since.
         take_over: settings.take_over || (claim.approved && case.mark == claim.mark),
+        step_aside: claim.reason == Reason::GiveWay,
     };
     let connector = settings.connector.as_ref();
     let left_since = case.gone && !case.deleted;
+    let is_late = claim.reason == Reason::Backfill
+        || case.change.as_ref().is_some_and(|change| change.verb == Verb::Updated);
     let attempt = claim.attempts + 1;
     let work = work::judge(
         case,
         resource,
         connector,
         &settings.scope,
-        claim.in_doubt,
-        permit,
-        attempt,
-        now,
+        work::Try { in_doubt: claim.in_doubt, permit, number: attempt, now },
     )?;
     let once = connector.once_key(&work).map(|key| OnceKey {
         connector: Arc::clone(&settings.name),
@@ -117,8 +132,11 @@ fn judge(
         // Nobody is welcomed who has left again.
         return None;
     }
+    let is_created = work.change.as_ref().is_some_and(|change| change.verb == Verb::Created);
+    let introduces =
+        is_late && is_created && work.link.is_none() && work.key.kind == ResourceKind::Group;
     let reaches = connector.reaches(&work);
-    Some((work, once, reaches))
+    Some(Judged { work, once, reaches, introduces })
 }
 
 async fn attempt(settings: &LaneSettings, work: &Work) -> Attempt {

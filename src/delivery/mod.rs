@@ -14,6 +14,9 @@ mod deliver;
 mod fanout;
 mod lane;
 mod outcome;
+mod owners;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::HashMap;

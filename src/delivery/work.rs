@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{
-    Connector, Gone, OrganizationInfo, Permit, Resource, Scope, Semantics, Verb, Wanted, Work,
+    Connector, Gone, NoOwners, OrganizationInfo, Permit, Resource, Scope, Semantics, Verb, Wanted,
+    Work,
 };
 
 use crate::store::Case;
@@ -69,6 +70,7 @@ pub fn judge(
         link: case.link,
         in_doubt,
         permit,
+        owners: Arc::new(NoOwners),
         attempt: number,
         now,
     })

@@ -9,10 +9,13 @@
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use scim_relay_sdk::connector::{MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
@@ -106,6 +109,8 @@ pub trait Store: Send + Sync {
     async fn next_due(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
     /// What a claim is about; `None` when there is nothing left to do for it.
     async fn case(&self, claim: &Claim) -> Result<Option<Case>>;
+    /// Everybody in a group, as events name them.
+    async fn roster(&self, group: RowId) -> Result<Vec<MemberRef>>;
     async fn settle(&self, settlement: Settlement) -> Result<()>;
     /// Marks resources dirty at a connector.
     async fn mark(
@@ -127,6 +132,9 @@ pub trait Store: Send + Sync {
     async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
     /// What a person does to the rows that match; how many there were.
     async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
+    /// Whose an entry of the target is: a living resource's, or a deleted one's that is on its way
+    /// out.
+    async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>>;
     /// Since when the oldest row waits that is to be worked on.
     async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
 

@@ -253,10 +253,12 @@ pub enum Reason {
     Members,
     /// A stage of deprovisioning is due.
     Revisit,
+    /// It and another one wait for each other's name: this one steps aside.
+    GiveWay,
 }
 
 impl Reason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Change,
         Self::Backfill,
         Self::Reconfigured,
@@ -264,6 +266,7 @@ impl Reason {
         Self::Drift,
         Self::Members,
         Self::Revisit,
+        Self::GiveWay,
     ];
 
     pub fn word(self) -> &'static str {
@@ -275,6 +278,7 @@ impl Reason {
             Self::Drift => "drift",
             Self::Members => "members",
             Self::Revisit => "revisit",
+            Self::GiveWay => "give_way",
         }
     }
 
@@ -284,7 +288,7 @@ impl Reason {
 
     /// Whether a group must be compared whole, since the log does not say what differs.
     pub fn is_entire(self) -> bool {
-        !matches!(self, Self::Change | Self::Members | Self::Revisit)
+        !matches!(self, Self::Change | Self::Members | Self::Revisit | Self::GiveWay)
     }
 }
 

@@ -8,6 +8,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod churn;
 mod configuration;
 mod crashes;
 mod full_disk;

@@ -1,6 +1,6 @@
 //! The connector files of the tests: what an administrator would write for these servers.
 
-use super::slapd::{RELAY, RELAY_PASSWORD, Slapd};
+use super::slapd::{ADMIN, RELAY, RELAY_PASSWORD, Slapd};
 use super::smtp;
 use super::webhooks::Webhooks;
 
@@ -37,6 +37,7 @@ deactivate = "disable"
 delete = "delete"
 [ldap.groups]
 dn = "cn={{{{ displayName }}}},{place}ou=groups,dc=example,dc=org"
+refint_nothing = "{ADMIN}"
 "#,
         url = slapd.tls_url(),
         ca = slapd.ca().display(),

@@ -13,7 +13,8 @@ use crate::dn::Dn;
 use crate::error::{Kind, code};
 use crate::locate::{Claim, Found, Site, is_own_trace};
 use crate::project::{self, Goal, Posture, Seal};
-use crate::transport::{Entry, Modification, NewName};
+use crate::rename::Renamed;
+use crate::transport::{Entry, Modification};
 
 /// The entry after it was brought in line.
 pub(crate) struct Brought {
@@ -21,6 +22,8 @@ pub(crate) struct Brought {
     pub(crate) dn: String,
     pub(crate) anchor: String,
     pub(crate) action: Action,
+    /// It has a passing name only, and must be looked at again.
+    pub(crate) aside: bool,
 }
 
 impl Ldap {
@@ -69,7 +72,7 @@ impl Ldap {
         let brought = self.bring(work, &goal, found, dialect.anchor, &closing).await?;
         Ok(Delivered {
             link: Some(active_link(work, brought.anchor, brought.dn)),
-            revisit: None,
+            revisit: brought.aside.then_some(work.now),
             action: brought.action,
         })
     }
@@ -89,7 +92,7 @@ impl Ldap {
             return Ok(Some(found));
         }
         let site = Site { places, correlate: &users.correlate, mapping: Some(&users.attributes) };
-        self.correlated(goal, &site, &attributes).await
+        self.correlated(work, dialect.anchor, goal, &site, &attributes).await
     }
 
     /// Makes the entry, or changes the one that was found into what it should be. `closing` tells
@@ -107,8 +110,15 @@ impl Ldap {
             None => match self.create(goal, anchor).await? {
                 Created::Made(brought) => return Ok(brought),
                 Created::Taken(found) => found,
+                // The entry that was in the way has just gone, or cannot be seen.
+                Created::Vanished => match self.create(goal, anchor).await? {
+                    Created::Made(brought) => return Ok(brought),
+                    Created::Taken(found) => found,
+                    Created::Vanished => return Err(unreadable(&goal.dn.to_string())),
+                },
             },
         };
+        self.demand_unowned(work, &found, anchor).await?;
         if !is_own_trace(work, &found, goal) {
             found.demand_ours(work)?;
         }
@@ -118,7 +128,14 @@ impl Ldap {
         }
         let adopted = found.claim != Claim::Linked;
 
-        let (entry, renamed) = self.renamed(found, goal, anchor).await?;
+        let (entry, renamed) = match self.renamed(work, found, goal, anchor).await? {
+            Renamed::No(entry) => (entry, false),
+            Renamed::Yes(entry) => (entry, true),
+            Renamed::Aside(entry) => {
+                let (anchor, dn) = (anchor_of(&entry, anchor)?, entry.dn);
+                return Ok(Brought { dn, anchor, action: Action::Renamed, aside: true });
+            }
+        };
         let changes = diff::difference(&entry, goal);
         let changed = !changes.is_empty();
         if changed {
@@ -131,7 +148,7 @@ impl Ldap {
             None if changed => Action::Updated,
             None => Action::Unchanged,
         };
-        Ok(Brought { anchor: anchor_of(&entry, anchor)?, dn: entry.dn, action })
+        Ok(Brought { anchor: anchor_of(&entry, anchor)?, dn: entry.dn, action, aside: false })
     }
 
     async fn create(&self, goal: &Goal, anchor: &'static str) -> Result<Created, DeliveryError> {
@@ -143,7 +160,9 @@ impl Ldap {
                 Ok(Created::Made(made))
             }
             Err(fault) if fault.code() == Some(code::ENTRY_ALREADY_EXISTS) => {
-                let entry = self.read(&dn, &attributes).await?.ok_or_else(|| unreadable(&dn))?;
+                let Some(entry) = self.read(&dn, &attributes).await? else {
+                    return Ok(Created::Vanished);
+                };
                 let claim = Claim::TakeOver("found by its name".to_owned());
                 Found::new(entry, claim).map(Created::Taken)
             }
@@ -166,32 +185,7 @@ impl Ldap {
     ) -> Result<Brought, DeliveryError> {
         let entry = self.read(dn, attributes).await?.ok_or_else(|| unreadable(dn))?;
         let anchor = anchor_of(&entry, anchor)?;
-        Ok(Brought { dn: entry.dn, anchor, action: Action::Created })
-    }
-
-    /// The entry under its right name, read again if it had another.
-    async fn renamed(
-        &self,
-        found: Found,
-        goal: &Goal,
-        anchor: &'static str,
-    ) -> Result<(Entry, bool), DeliveryError> {
-        let Some(rdn) = goal.dn.rdn() else { return Ok((found.entry, false)) };
-        if found.dn == goal.dn && found.dn.rdn().is_some_and(|held| held.is_exactly(rdn)) {
-            return Ok((found.entry, false));
-        }
-        self.rename(&found, &goal.dn).await?;
-        let dn = goal.dn.to_string();
-        let entry = self.read(&dn, &reads(goal, anchor)).await?.ok_or_else(|| unreadable(&dn))?;
-        Ok((entry, true))
-    }
-
-    async fn rename(&self, found: &Found, to: &Dn) -> Result<(), DeliveryError> {
-        let dn = &found.entry.dn;
-        self.transport
-            .rename(dn, &NewName::between(&found.dn, to))
-            .await
-            .map_err(|fault| fault.into_error(Kind::Write, &format!("renaming `{dn}` to `{to}`")))
+        Ok(Brought { dn: entry.dn, anchor, action: Action::Created, aside: false })
     }
 
     pub(crate) async fn change(
@@ -295,7 +289,9 @@ impl Ldap {
         };
         let attributes = reads(&goal, dialect.anchor);
         let site = Site { places, correlate: &users.correlate, mapping: Some(&users.attributes) };
-        if let Some(found) = self.correlated(&goal, &site, &attributes).await? {
+        if let Some(found) =
+            self.correlated(work, dialect.anchor, &goal, &site, &attributes).await?
+        {
             return Ok(Some(found).filter(|found| found.claim == Claim::Certain));
         }
         let Some(entry) = self.read(&goal.dn.to_string(), &attributes).await? else {
@@ -346,6 +342,8 @@ enum Created {
     Made(Brought),
     /// Another entry has that name.
     Taken(Found),
+    /// Another entry had that name, and is not to be found under it.
+    Vanished,
 }
 
 /// A failure after the entry was made: without a link, only the doubt tells the next attempt that
@@ -386,7 +384,7 @@ pub(crate) fn active_link(work: &Work, target_id: String, address: String) -> Li
     Link { target_id, address, hash: None, stage: Stage::Active, since: since.unwrap_or(work.now) }
 }
 
-fn unreadable(dn: &str) -> DeliveryError {
+pub(crate) fn unreadable(dn: &str) -> DeliveryError {
     DeliveryError::refused(format!(
         "`{dn}` is there, but cannot be read under that name: the bind DN may not, or the server \
          spells the name otherwise; give it the right to, then retry"

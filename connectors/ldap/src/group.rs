@@ -19,6 +19,8 @@ use crate::transport::{Modification, Query, Scope, Values};
 
 /// Values in one modify; servers bound what one request may hold.
 const CHUNK: usize = 1_000;
+/// Entries looked for in one search.
+const MOVED_AT_ONCE: usize = 100;
 
 /// The members that make the difference, by address.
 #[derive(Debug, Default)]
@@ -82,6 +84,7 @@ impl Ldap {
             found => found,
         };
         if let Some(found) = &found {
+            self.demand_unowned(work, found, dialect.anchor).await?;
             if !is_own_trace(work, found, &goal) {
                 found.demand_ours(work)?;
             }
@@ -113,8 +116,9 @@ impl Ldap {
         {
             action = Action::Updated;
         }
+        let revisit = brought.aside.then_some(work.now);
         let link = active_link(work, brought.anchor, brought.dn);
-        Ok(Delivered { link: Some(link), revisit: None, action })
+        Ok(Delivered { link: Some(link), revisit, action })
     }
 
     /// The linked group, or whatever has its name.
@@ -191,8 +195,8 @@ impl Ldap {
                 })
                 .await
             }
-            Some(MemberDelta::Changed { joined, left }) => {
-                let (joined, left) = (addresses(joined), addresses(left));
+            Some(MemberDelta::Changed { joined: members, left: leavers }) => {
+                let (joined, left) = (addresses(members), addresses(leavers));
                 match self.try_members(groups, dn, joined.clone(), left.clone()).await {
                     // Somebody was faster: a late twin of this work, a hand, the server's own
                     // referential integrity.
@@ -202,6 +206,7 @@ impl Ldap {
                             Some(code::ATTRIBUTE_OR_VALUE_EXISTS | code::NO_SUCH_ATTRIBUTE)
                         ) =>
                     {
+                        let left = [left, self.moved(members, leavers).await?].concat();
                         self.compare_members(groups, work, dn, |current| Delta {
                             joined: missing(&joined, current),
                             left: present(&left, current),
@@ -213,6 +218,27 @@ impl Ldap {
                 }
             }
         }
+    }
+
+    /// Where those who left are now, if not where they were: renamed in this very moment, and the
+    /// server has put the new name into the group itself.
+    async fn moved(&self, joined: &[Member], left: &[Member]) -> Result<Values, DeliveryError> {
+        let Some(users) = &self.users else { return Ok(Values::new()) };
+        let dialect = self.dialect().await?;
+        // Whoever stays under another name is among both.
+        let stay: BTreeSet<_> = joined.iter().map(|member| &member.target_id).collect();
+        let left: Vec<_> =
+            left.iter().map(|member| &member.target_id).filter(|id| !stay.contains(id)).collect();
+        let mut moved = Values::new();
+        for ids in left.chunks(MOVED_AT_ONCE) {
+            for place in Self::user_places(users) {
+                let filter = Filter::any_of(dialect.anchor, ids);
+                let attributes = [dialect.anchor.to_owned()];
+                let found = self.search(place, filter, &attributes, ids.len()).await?;
+                moved.extend(found.into_iter().map(|entry| entry.dn.into_bytes()));
+            }
+        }
+        Ok(moved)
     }
 
     /// Reads who is in the group and writes what `difference` makes of it.

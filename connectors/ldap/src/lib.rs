@@ -24,6 +24,7 @@ mod locate;
 mod memory;
 mod preview;
 mod project;
+mod rename;
 mod tls;
 mod transport;
 mod url;

@@ -1,6 +1,6 @@
 //! Finding the entry that stands for a resource, and telling on what ground it is ours.
 
-use scim_relay_sdk::connector::{DeliveryError, HoldKind, Link, Work};
+use scim_relay_sdk::connector::{DeliveryError, HoldKind, Link, Owner, Work};
 
 use crate::config::{Mapping, is_identity};
 use crate::connector::Ldap;
@@ -84,9 +84,43 @@ impl Ldap {
         Ok(None)
     }
 
+    /// Whose the entry is, if it is another resource's.
+    pub(crate) async fn owner(
+        &self,
+        work: &Work,
+        entry: &Entry,
+        anchor: &str,
+    ) -> Result<Option<Owner>, DeliveryError> {
+        let Some(target_id) = entry.text(anchor) else { return Ok(None) };
+        let owner = work.owners.of(target_id).await?;
+        Ok(owner.filter(|owner| owner.key != work.key))
+    }
+
+    /// Answers [`DeliveryError::After`] if the entry stands for another resource: that one has its
+    /// name until it has gone or moved.
+    pub(crate) async fn demand_unowned(
+        &self,
+        work: &Work,
+        found: &Found,
+        anchor: &str,
+    ) -> Result<(), DeliveryError> {
+        if found.claim == Claim::Linked {
+            return Ok(());
+        }
+        match self.owner(work, &found.entry, anchor).await? {
+            // The same person, come back as another resource before the old one was gone.
+            Some(owner) if owner.leaving && found.claim == Claim::Certain => Ok(()),
+            Some(owner) => Err(DeliveryError::After(owner.key)),
+            None => Ok(()),
+        }
+    }
+
     /// The one entry that holds what the resource should hold in an attribute to correlate by.
+    /// What stands for somebody else is no candidate: two people may share an address.
     pub(crate) async fn correlated(
         &self,
+        work: &Work,
+        anchor: &str,
         goal: &Goal,
         site: &Site<'_>,
         attributes: &[String],
@@ -99,7 +133,12 @@ impl Ldap {
             let mut found = Vec::new();
             for place in &site.places {
                 let filter = Filter::any_of(attribute, wanted);
-                found.extend(self.search(place, filter, attributes, CANDIDATES + 1).await?);
+                for entry in self.search(place, filter, attributes, CANDIDATES + 1).await? {
+                    let owner = self.owner(work, &entry, anchor).await?;
+                    if owner.is_none_or(|owner| owner.leaving) {
+                        found.push(entry);
+                    }
+                }
             }
             match found.len() {
                 0 => {}

@@ -259,7 +259,7 @@ async fn events_go_out_in_order_and_the_first_failure_ends_the_change() {
 async fn without_a_permission_nothing_is_told() {
     let server = receiver(ResponseTemplate::new(200)).await;
     let connector = connector(&section(&server, ""));
-    let none = Permit { remove: false, remove_members: false, take_over: false };
+    let none = Permit::NONE;
 
     let mut gone = change(deleted(ada()), Verb::Deleted, &[]);
     gone.link = connector.deliver(&created(ada())).await.unwrap().link;

@@ -294,7 +294,7 @@ async fn removals_ask_for_permission_before_they_are_made() {
 
     for wanted in [deleted(ada()), out_of_scope(ada())] {
         let mut work = linked(wanted, link.clone());
-        work.permit = Permit { remove: false, remove_members: false, take_over: false };
+        work.permit = Permit::NONE;
         let error = connector.deliver(&work).await.unwrap_err();
         assert!(
             matches!(error.decision(), Decision::Hold { kind: HoldKind::Removal, .. }),

@@ -209,6 +209,7 @@ pub(super) struct Wish {
     pub(super) rate: Option<Rate>,
     pub(super) timeout: Duration,
     pub(super) scope: Option<&'static str>,
+    pub(super) groups: Option<&'static str>,
     pub(super) paused: Option<crate::store::Paused>,
 }
 
@@ -219,6 +220,7 @@ impl Default for Wish {
             rate: None,
             timeout: Duration::from_mins(1),
             scope: None,
+            groups: None,
             paused: None,
         }
     }
@@ -308,7 +310,7 @@ impl Kit {
             connector: Arc::clone(fake) as Arc<dyn Connector>,
             scope: Scope {
                 users: wish.scope.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap()),
-                groups: None,
+                groups: wish.groups.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap()),
             },
             organizations: HashMap::from([(Arc::clone(&self.info.key), Arc::clone(&self.info))]),
             concurrency: wish.concurrency,
@@ -381,6 +383,27 @@ impl Kit {
         }
     }
 
+    pub(super) async fn group(&self, name: &str, members: &[&Stored]) -> Stored {
+        let (id, kind) = (ids::resource_id(self.now()), ResourceKind::Group);
+        let members = members.iter().map(|member| member.id.to_string()).collect();
+        let written = self
+            .store
+            .create(self.organization, kind, id, group(name), members, self.origin())
+            .await;
+        match written.unwrap() {
+            Written::Done { stored, .. } => stored,
+            other => panic!("not written: {other:?}"),
+        }
+    }
+
+    pub(super) async fn rename(&self, of: &Stored, name: &str) {
+        let content = Some(group(name));
+        let update =
+            Update { kind: of.kind, id: of.id, expected: None, content, members: Vec::new() };
+        let written = self.store.update(self.organization, update, self.origin()).await.unwrap();
+        assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
+    }
+
     pub(super) async fn change(&self, user: &Stored, name: &str, title: &str) {
         let content = Some(content(name, title));
         let update =
@@ -450,6 +473,12 @@ fn content(name: &str, title: &str) -> Content {
     let body = json!({ "userName": name, "title": title });
     let lookups = Lookups { user_name: Some(fold(name)), ..Lookups::default() };
     Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()] }
+}
+
+fn group(name: &str) -> Content {
+    let lookups = Lookups { display_name: Some(fold(name)), ..Lookups::default() };
+    let body = json!({ "displayName": name }).to_string();
+    Content { body, lookups, changed: vec!["displayName".to_owned()] }
 }
 
 /// Waits for a condition, and not for longer than anything here should take.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use scim_relay_sdk::connector::{DeliveryError, HoldKind, Semantics};
+use scim_relay_sdk::connector::{DeliveryError, HoldKind, Semantics, Verb};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::kit::{
@@ -287,4 +287,46 @@ async fn a_new_connector_gets_everyone() {
     kit.start();
     eventually("everyone", async || fake.count() == 2).await;
     kit.until_idle().await;
+}
+
+#[tokio::test]
+async fn whoever_is_told_of_a_group_late_is_told_of_its_members() {
+    let mut kit = Kit::new().await;
+    let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
+    kit.group("old", &[&ada, &bob]).await;
+    let renamed = kit.group("renamed once", &[&ada]).await;
+    kit.rename(&renamed, "renamed").await;
+    let wish = Wish { groups: Some("not (displayName sw \"out\")"), ..Wish::default() };
+    let fake = kit.add("target", Fake::new(Semantics::EveryEvent), wish).await;
+    kit.start();
+    kit.until_idle().await;
+    let out = kit.group("out of scope", &[&bob]).await;
+    kit.until_idle().await;
+    kit.rename(&out, "in scope").await;
+    kit.until_idle().await;
+    kit.rename(&out, "still in scope").await;
+    kit.until_idle().await;
+    let mut told: Vec<_> = fake
+        .seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|work| {
+            let name = work.wanted.resource().attributes.get("displayName")?.as_str()?.to_owned();
+            let change = work.change.as_ref()?;
+            let joined = change.joined.iter().map(|one| one.user_name.clone().unwrap());
+            Some((name, change.verb, joined.collect::<Vec<_>>()))
+        })
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        told,
+        [
+            ("in scope".to_owned(), Verb::Created, owned(&["bob"])),
+            ("old".to_owned(), Verb::Created, owned(&["ada", "bob"])),
+            ("renamed".to_owned(), Verb::Created, owned(&["ada"])),
+            ("still in scope".to_owned(), Verb::Updated, owned(&[])),
+        ]
+    );
 }

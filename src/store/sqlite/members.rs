@@ -189,6 +189,11 @@ pub(super) fn reference(c: &Connection, row: i64) -> Result<MemberRef> {
     })
 }
 
+/// Everybody in a group, as the change log would name them.
+pub(super) fn roster(c: &Connection, group: RowId) -> Result<Vec<MemberRef>> {
+    all(c, group.0)?.into_iter().map(|row| reference(c, row)).collect()
+}
+
 /// A group's members, oldest resource first.
 pub(super) fn of_group(
     c: &Connection,

@@ -32,6 +32,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, ErrorCode};
+use scim_relay_sdk::connector::{MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
@@ -299,6 +300,10 @@ impl Store for SqliteStore {
         self.readers.read(move |c| cases::case(c, &claim, &key)).await
     }
 
+    async fn roster(&self, group: RowId) -> Result<Vec<MemberRef>> {
+        self.readers.read(move |c| members::roster(c, group)).await
+    }
+
     async fn settle(&self, settlement: Settlement) -> Result<()> {
         self.background(move |c| settle::settle(c, &settlement)).await
     }
@@ -354,6 +359,11 @@ impl Store for SqliteStore {
             after = next;
         }
         Ok(touched)
+    }
+
+    async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>> {
+        let (keys, target_id) = (self.keys(), target_id.to_owned());
+        self.readers.look_up(move |c| settle::owner(c, connector, &target_id, &keys)).await
     }
 
     async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {
@@ -461,6 +471,7 @@ impl Store for SqliteStore {
 }
 
 /// What an SQLite error means to us: no room and locked files heal, everything else is broken.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn sql(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(

@@ -1,13 +1,16 @@
 //! How a claim ends.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use scim_relay_sdk::connector::{Link, Stage};
+use scim_relay_sdk::connector::{Link, Owner, Stage};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::writer::Done;
-use super::{is_taken, kind_number, millis, queue, sql};
-use crate::store::{Outcome, Reason, Result, RowId, Settlement};
+use super::{is_taken, kind_number, kind_of, millis, queue, rows, sql};
+use crate::store::{ConnectorId, OrgId, Outcome, Reason, Result, RowId, Settlement};
 
 /// Of a link whose entry is gone: its last address still says who leaves a group.
 pub(super) const GONE: i64 = 3;
@@ -219,7 +222,7 @@ impl Row {
         self.wake_waiting(c, now)
     }
 
-    /// Those who wait for it go on waiting: it is not at its end.
+    /// Who waits for it looks again: they may take over the name that it had, or wait on.
     fn hold(&self, c: &Connection, kind: &str, summary: &str, now: Timestamp) -> Result<()> {
         if self.is_overtaken() {
             return self.afresh(c, now);
@@ -230,7 +233,7 @@ impl Row {
         )
         .and_then(|mut s| s.execute(params![self.connector, self.resource, kind, summary]))
         .map_err(sql)?;
-        Ok(())
+        self.wake_waiting(c, now)
     }
 
     fn afresh(&self, c: &Connection, now: Timestamp) -> Result<()> {
@@ -266,11 +269,29 @@ impl Row {
             return self.retry(c, due, &error, true, false, now);
         };
         if self.is_waited_for_by(c, other)? {
-            let error =
-                format!("waits for {on}, which waits for this one; one of them must give way");
-            return self.park(c, &error, now);
+            return self.give_way(c, on, now);
         }
         queue::wait_for(c, self.connector, self.resource, other)
+    }
+
+    /// Two that wait for each other, as when their names were swapped: this one may take a passing
+    /// name. If that was of no use, a person looks.
+    fn give_way(&self, c: &Connection, on: &ResourceKey, now: Timestamp) -> Result<()> {
+        let tried = c
+            .prepare_cached(
+                "UPDATE queue SET state = 0, due = ?3, reason = ?4, leased = NULL
+                 WHERE connector = ?1 AND resource = ?2 AND reason <> ?4",
+            )
+            .and_then(|mut s| {
+                let word = Reason::GiveWay.word();
+                s.execute(params![self.connector, self.resource, millis(now), word])
+            })
+            .map_err(sql)?;
+        if tried > 0 {
+            return Ok(());
+        }
+        let error = format!("waits for {on}, which waits for this one; one of them must give way");
+        self.park(c, &error, now)
     }
 
     /// Whether `other` is this one, or waits for it by way of whomever.
@@ -389,13 +410,7 @@ fn write_link(c: &Connection, settlement: &Settlement, link: &Link) -> Result<bo
 fn inherit(c: &Connection, settlement: &Settlement, link: &Link) -> Result<Landed> {
     let connector = settlement.claim.connector.0;
     let (owner, deleted, organization, body, leased): (i64, bool, i64, String, bool) = c
-        .prepare_cached(
-            "SELECT r.id, r.deleted IS NOT NULL, r.organization, r.body,
-                    EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
-                                                        AND q.leased IS NOT NULL)
-             FROM link l JOIN resource r ON r.id = l.resource
-             WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3",
-        )
+        .prepare_cached(OWNER)
         .and_then(|mut s| {
             s.query_row(params![connector, link.target_id], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
@@ -420,6 +435,45 @@ fn inherit(c: &Connection, settlement: &Settlement, link: &Link) -> Result<Lande
     }
 }
 
+pub(super) const OWNER: &str = "
+    SELECT r.id, r.deleted IS NOT NULL, r.organization, r.body,
+           EXISTS (SELECT 1 FROM queue q
+                   WHERE q.connector = ?1 AND q.resource = r.id AND q.leased IS NOT NULL)
+    FROM link l CROSS JOIN resource r ON r.id = l.resource
+    WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3";
+
+/// Whose an entry is: a living resource's, or a deleted one's that is on its way out.
+pub(super) fn owner(
+    c: &Connection,
+    connector: ConnectorId,
+    target_id: &str,
+    keys: &HashMap<OrgId, Arc<str>>,
+) -> Result<Option<Owner>> {
+    let found = c
+        .prepare_cached(LIVING_OWNER)
+        .and_then(|mut s| {
+            s.query_row(params![connector.0, target_id], |row| {
+                let organization: i64 = row.get(0)?;
+                let (kind, id) = (kind_of(row.get(1)?), rows::public_id(row.get(2)?));
+                Ok((OrgId(organization), kind, id, row.get(3)?))
+            })
+            .optional()
+        })
+        .map_err(sql)?;
+    Ok(found.and_then(|(organization, kind, id, leaving)| {
+        let key = ResourceKey { organization: Arc::clone(keys.get(&organization)?), kind, id };
+        Some(Owner { key, leaving })
+    }))
+}
+
+pub(super) const LIVING_OWNER: &str = "
+    SELECT r.organization, r.kind, r.public_id, r.deleted IS NOT NULL
+    FROM link l CROSS JOIN resource r ON r.id = l.resource
+    WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3
+          AND (r.deleted IS NULL
+               OR EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
+                                                      AND q.state IN (0, 1, 3)))";
+
 fn let_go(c: &Connection, connector: i64, resource: i64) -> Result<()> {
     c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
         .and_then(|mut s| s.execute([connector, resource, GONE]))
@@ -428,7 +482,7 @@ fn let_go(c: &Connection, connector: i64, resource: i64) -> Result<()> {
 }
 
 fn name(body: &str) -> String {
-    super::rows::attributes(body)
+    rows::attributes(body)
         .ok()
         .and_then(|attributes| {
             let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
@@ -452,7 +506,7 @@ fn mark_groups(
         return Ok(());
     }
     let groups: Vec<RowId> = c
-        .prepare_cached("SELECT group_id FROM member WHERE member_id = ?1")
+        .prepare_cached(GROUPS_OF)
         .and_then(|mut s| s.query_map([claim.resource.0], |row| row.get(0).map(RowId))?.collect())
         .map_err(sql)?;
     let (target_id, address) = before.unzip();
@@ -468,6 +522,8 @@ fn mark_groups(
     }
     queue::mark(c, claim.connector, &groups, Reason::Members, settlement.now)
 }
+
+pub(super) const GROUPS_OF: &str = "SELECT group_id FROM member WHERE member_id = ?1";
 
 fn forget_member_marks(c: &Connection, settlement: &Settlement, upto: i64) -> Result<()> {
     if upto == 0 {

@@ -16,4 +16,5 @@ mod groups;
 mod kit;
 mod leavers;
 mod listing;
+mod neighbours;
 mod people;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) const SUFFIX: &str = "dc=example,dc=org";
 pub(crate) const RELAY: &str = "cn=relay,dc=example,dc=org";
 pub(crate) const RELAY_PASSWORD: &str = "relaysecret";
-const ADMIN: &str = "cn=admin,dc=example,dc=org";
+pub(crate) const ADMIN: &str = "cn=admin,dc=example,dc=org";
 const ADMIN_PASSWORD: &str = "adminsecret";
 
 /// What may differ between servers.

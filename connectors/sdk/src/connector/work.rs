@@ -1,11 +1,13 @@
 //! What the engine asks of a connector.
 
+use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::OrganizationInfo;
+use super::{DeliveryError, OrganizationInfo};
 use crate::scim::{Attributes, ResourceKey, ResourceKind};
 
 /// One piece of work: bring this resource, at this target, to this state.
@@ -23,6 +25,8 @@ pub struct Work {
     /// An earlier attempt was cut off: the target may or may not have carried it out.
     pub in_doubt: bool,
     pub permit: Permit,
+    /// Whose the target's other entries are.
+    pub owners: Arc<dyn Owners>,
     /// 1 for the first try.
     pub attempt: u32,
     /// When this attempt began.
@@ -164,6 +168,34 @@ pub enum Stage {
     Removed,
 }
 
+/// Tells what belongs to somebody else at this connector, so that one person's entry is never taken
+/// for another's.
+#[async_trait]
+pub trait Owners: fmt::Debug + Send + Sync {
+    /// Whose the entry with this [`Link::target_id`] is; `None` if the relay holds nothing of the
+    /// kind, or if it is left over from a resource that is gone.
+    async fn of(&self, target_id: &str) -> Result<Option<Owner>, DeliveryError>;
+}
+
+/// Somebody whom an entry belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub key: ResourceKey,
+    /// Deleted at the provider, and the entry will be gone in a moment.
+    pub leaving: bool,
+}
+
+/// Where nothing is linked, or nobody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct NoOwners;
+
+#[async_trait]
+impl Owners for NoOwners {
+    async fn of(&self, _target_id: &str) -> Result<Option<Owner>, DeliveryError> {
+        Ok(None)
+    }
+}
+
 /// What safety allows without asking. A connector that needs a permission it does not have
 /// answers [`DeliveryError::Hold`] and writes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +206,14 @@ pub struct Permit {
     pub remove_members: bool,
     /// Change or remove an entry that was there before the relay and is not linked.
     pub take_over: bool,
+    /// Take a passing name: another resource waits for the one that this one has, and this one
+    /// waits for another's.
+    pub step_aside: bool,
 }
 
 impl Permit {
-    pub const ALL: Self = Self { remove: true, remove_members: true, take_over: true };
+    pub const ALL: Self =
+        Self { remove: true, remove_members: true, take_over: true, step_aside: true };
+    pub const NONE: Self =
+        Self { remove: false, remove_members: false, take_over: false, step_aside: false };
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::connector::{
-    Change, Gone, Member, MemberDelta, OrganizationInfo, Permit, Resource, SecretError, SecretRef,
-    Secrets, Verb, Wanted, Work,
+    Change, Gone, Member, MemberDelta, NoOwners, OrganizationInfo, Permit, Resource, SecretError,
+    SecretRef, Secrets, Verb, Wanted, Work,
 };
 use crate::scim::{
     Attributes, BUILDING_URN, ENTERPRISE_URN, ResourceId, ResourceKey, ResourceKind, Schemas,
@@ -88,6 +88,7 @@ pub fn work(wanted: Wanted) -> Work {
         link: None,
         in_doubt: false,
         permit: Permit::ALL,
+        owners: Arc::new(NoOwners),
         attempt: 1,
         now: Timestamp::constant(1_788_220_800, 0),
     }

@@ -167,7 +167,7 @@ fn every_attempt_has_the_same_id_and_the_same_bytes() {
     later.now += SignedDuration::from_hours(30);
     later.attempt = 7;
     later.in_doubt = true;
-    later.permit = Permit { remove: false, remove_members: false, take_over: false };
+    later.permit = Permit::NONE;
     assert_eq!(all(&first), all(&later));
 }
 
