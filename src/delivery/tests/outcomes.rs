@@ -9,7 +9,7 @@ use scim_relay_sdk::scim::ResourceKey;
 use super::kit::{
     Answer, FIRST, Fake, GIVE_UP_AFTER, Kit, Wish, busy, eventually, is, plainly, refused,
 };
-use crate::store::{EntryFilter, State, Store, Touch};
+use crate::store::{EntryFilter, Paused, State, Store, Touch};
 
 async fn latest() -> (Kit, std::sync::Arc<Fake>) {
     Kit::running(Fake::new(Semantics::LatestState), Wish::default()).await
@@ -106,7 +106,7 @@ async fn time_during_which_the_target_was_not_asked_uses_nothing_up() {
     fake.does(|_| busy());
     let ada = kit.user("ada").await;
     kit.until(&ada, State::Retrying).await;
-    let paused = crate::store::Paused { at: kit.now(), by: "kari".to_owned() };
+    let paused = Paused { at: kit.now(), by: "kari".to_owned() };
     kit.engine().set_paused("target", Some(paused));
     kit.pass(GIVE_UP_AFTER * 3).await;
     kit.engine().set_paused("target", None);
@@ -244,6 +244,32 @@ fn told_name(work: &scim_relay_sdk::connector::Work) -> String {
 }
 
 #[tokio::test]
+async fn of_two_who_wait_for_each_other_one_may_step_aside() {
+    let (kit, fake) = latest().await;
+    let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
+    kit.until_idle().await;
+    let key = |of: &crate::store::Stored| ResourceKey {
+        organization: "lillevik".into(),
+        kind: of.kind,
+        id: of.id,
+    };
+    let others = [(ada.id, key(&bob)), (bob.id, key(&ada))];
+    let mut is_free = false;
+    fake.does(move |work| {
+        is_free |= work.permit.step_aside;
+        let (_, other) = others.iter().find(|(id, _)| *id == work.key.id).unwrap();
+        if is_free { Answer::Done } else { Answer::Fail(DeliveryError::After(other.clone())) }
+    });
+    kit.engine().set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned() }));
+    kit.change(&ada, "ada", "b").await;
+    kit.change(&bob, "bob", "a").await;
+    kit.engine().set_paused("target", None);
+    kit.until_idle().await;
+    let aside = fake.seen.lock().unwrap().iter().filter(|work| work.permit.step_aside).count();
+    assert_eq!((aside, fake.count()), (1, 6), "both made, both waiting, one aside, the other one");
+}
+
+#[tokio::test]
 async fn what_needs_a_permission_is_held_and_gets_it_once() {
     let (kit, fake) = latest().await;
     fake.does(|work| {
@@ -265,8 +291,7 @@ async fn what_needs_a_permission_is_held_and_gets_it_once() {
 #[tokio::test]
 async fn a_row_that_makes_no_sense_is_tried_no_more_often_than_others() {
     let (kit, fake) = latest().await;
-    kit.engine()
-        .set_paused("target", Some(crate::store::Paused { at: kit.now(), by: "kari".to_owned() }));
+    kit.engine().set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned() }));
     let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
     kit.execute(&format!("UPDATE resource SET body = '[]' WHERE id = {}", ada.row.0));
     kit.engine().set_paused("target", None);

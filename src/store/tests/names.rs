@@ -1,7 +1,7 @@
 //! A name that somebody had before, and an entry that somebody owned before.
 
 use super::kit::{Kit, link, linked, linked_at, parked, unlinked};
-use crate::store::{Outcome, Reason, State, Store};
+use crate::store::{Outcome, State, Store};
 
 #[tokio::test]
 async fn who_is_made_again_waits_until_the_target_has_let_go_of_the_one_before() {
@@ -164,27 +164,4 @@ async fn an_entry_of_another_organization_is_never_taken_over() {
         Some(State::Pending),
         "its removal is still to come"
     );
-}
-
-#[tokio::test]
-async fn whose_an_entry_is_can_be_asked() {
-    let mut kit = Kit::new().await;
-    let dir = kit.directory().await;
-    let ada = kit.user("ada").await;
-    let claim = kit.claim_of(dir, &ada).await.unwrap();
-    kit.settle(&claim, linked("e1")).await;
-    let owner = async || kit.store.owner(dir, "e1").await.unwrap();
-    let told = owner().await.unwrap();
-    assert_eq!((told.key, told.leaving), (Kit::key(&ada), false));
-    assert_eq!(kit.store.owner(dir, "e2").await.unwrap(), None);
-
-    kit.delete(&ada).await;
-    assert!(owner().await.unwrap().leaving, "the entry will be gone in a moment");
-    let claim = kit.claim_of(dir, &ada).await.unwrap();
-    kit.settle(&claim, parked("protected")).await;
-    assert_eq!(owner().await, None, "left over, until a person has looked");
-    kit.store.mark(dir, vec![ada.row], Reason::Resync, kit.now()).await.unwrap();
-    let claim = kit.claim_of(dir, &ada).await.unwrap();
-    kit.settle(&claim, unlinked()).await;
-    assert_eq!(owner().await, None);
 }
