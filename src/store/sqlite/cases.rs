@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use scim_relay_sdk::connector::{Change, Link, Member, MemberDelta, Stage, Verb};
+use scim_relay_sdk::connector::{Change, Member, MemberDelta, Stage, Verb};
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde_json::json;
 
-use super::{kind_of, members, queue, resources, rows, settle, sql, time};
+use super::{kind_of, links, members, queue, resources, rows, sql, time};
 use crate::store::{Case, Claim, ConnectorId, OrgId, Reason, Result, RowId, Stored};
 
 pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Result<Option<Case>> {
@@ -16,7 +16,7 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
     let manner = manner(c, claim.connector)?;
     let key =
         ResourceKey { organization: Arc::clone(organization), kind: stored.kind, id: stored.id };
-    let link = link(c, claim.connector, claim.resource)?;
+    let link = links::link(c, claim.connector, claim.resource)?;
     let mut case = Case {
         key,
         deleted,
@@ -96,36 +96,6 @@ fn resource(c: &Connection, row: i64) -> Result<Option<(Stored, bool)>> {
             .optional()
         })
         .map_err(sql)
-}
-
-/// What a connector holds of a resource; `None` once that is gone.
-pub(super) fn link(
-    c: &Connection,
-    connector: ConnectorId,
-    resource: RowId,
-) -> Result<Option<Link>> {
-    let link = c
-        .prepare_cached(
-            "SELECT target_id, address, hash, stage, since FROM link
-             WHERE connector = ?1 AND resource = ?2",
-        )
-        .and_then(|mut s| {
-            s.query_row([connector.0, resource.0], |row| {
-                let stage = settle::stage_of(row.get(3)?);
-                Ok(stage.map(|stage| {
-                    Ok::<_, rusqlite::Error>(Link {
-                        target_id: row.get(0)?,
-                        address: row.get(1)?,
-                        hash: row.get(2)?,
-                        stage,
-                        since: time(row.get(4)?),
-                    })
-                }))
-            })
-            .optional()
-        })
-        .map_err(sql)?;
-    link.flatten().transpose().map_err(sql)
 }
 
 /// The one change this claim is about, and the resource after it.
@@ -300,7 +270,7 @@ fn entry(
     .and_then(|mut s| {
         s.query_row([connector.0, row], |row| {
             let stage: i64 = row.get(4)?;
-            Ok((as_member(row, organization)?, stage != settle::GONE))
+            Ok((as_member(row, organization)?, stage != links::GONE))
         })
         .optional()
     })
@@ -315,7 +285,7 @@ fn linked_members(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Res
          WHERE m.group_id = ?2 AND l.stage <> ?3",
     )
     .and_then(|mut s| {
-        s.query_map([claim.connector.0, claim.resource.0, settle::GONE], |row| {
+        s.query_map([claim.connector.0, claim.resource.0, links::GONE], |row| {
             as_member(row, organization)
         })?
         .collect()
@@ -336,7 +306,7 @@ pub(super) fn member_addresses(
          WHERE m.group_id = ?2 AND l.stage <> ?3 AND r.organization = ?4",
     )
     .and_then(|mut s| {
-        s.query_map([connector.0, group.0, settle::GONE, organization.0], |row| row.get(0))?.collect()
+        s.query_map([connector.0, group.0, links::GONE, organization.0], |row| row.get(0))?.collect()
     })
     .map_err(sql)
 }

@@ -3,6 +3,7 @@
 
 mod cases;
 mod fanout;
+mod links;
 mod list;
 mod members;
 mod once;
@@ -363,7 +364,7 @@ impl Store for SqliteStore {
 
     async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>> {
         let (keys, target_id) = (self.keys(), target_id.to_owned());
-        self.readers.look_up(move |c| settle::owner(c, connector, &target_id, &keys)).await
+        self.readers.look_up(move |c| links::owner(c, connector, &target_id, &keys)).await
     }
 
     async fn oldest(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use scim_relay_sdk::scim::{ResourceKey, ResourceKind, Schemas};
 use serde_json::json;
 
-use super::{cases, kind_number, members, millis, queue, rows, sql, time};
+use super::{cases, kind_number, links, members, millis, queue, rows, sql, time};
 use crate::ids;
 use crate::store::{
     ConnectorId, DriftRow, Holding, NewRun, OrgId, Reason, Result, RowId, RunId, RunRow, Stored,
@@ -71,7 +71,7 @@ pub(super) fn holdings(
                 } else {
                     Vec::new()
                 },
-                link: cases::link(c, connector, stored.row)?,
+                link: links::link(c, connector, stored.row)?,
                 queued,
                 members: (carries_members && kind == ResourceKind::Group && !deleted)
                     .then(|| cases::member_addresses(c, connector, stored.row, organization))

@@ -1,19 +1,13 @@
 //! How a claim ends.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use scim_relay_sdk::connector::{Link, Owner, Stage};
 use scim_relay_sdk::scim::ResourceKey;
 
+use super::links::{self, Landed};
 use super::writer::Done;
-use super::{is_taken, kind_number, kind_of, millis, queue, rows, sql};
-use crate::store::{ConnectorId, OrgId, Outcome, Reason, Result, RowId, Settlement};
-
-/// Of a link whose entry is gone: its last address still says who leaves a group.
-pub(super) const GONE: i64 = 3;
+use super::{kind_number, millis, queue, sql};
+use crate::store::{Outcome, Reason, Result, Settlement};
 
 /// Waits are followed this far when a circle of them is looked for.
 const CHAIN: usize = 1_000;
@@ -27,26 +21,27 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
     };
     let Settlement { outcome, covers, member_mark, now, .. } = settlement;
     match outcome {
-        Outcome::Delivered { link, revisit, .. } => match apply_link(c, settlement, link.as_ref())?
-        {
-            Landed::Ours => {
-                row.delivered(c, *covers, *revisit, *now)?;
-                forget_member_marks(c, settlement, *member_mark)?;
-                row.wake_waiting(c, *now)?;
-            }
-            // What the former owner is having done to it right now comes first.
-            Landed::Busy => {
-                let error = "the entry's former owner is just being removed from it";
-                row.retry(c, *now, error, false, false, *now)?;
-            }
-            Landed::Anothers(owner) => {
-                let error = format!(
-                    "the target says that this is an entry which {owner} already owns; no entry \
+        Outcome::Delivered { link, revisit, .. } => {
+            match links::apply(c, settlement, link.as_ref())? {
+                Landed::Ours => {
+                    row.delivered(c, *covers, *revisit, *now)?;
+                    forget_member_marks(c, settlement, *member_mark)?;
+                    row.wake_waiting(c, *now)?;
+                }
+                // What the former owner is having done to it right now comes first.
+                Landed::Busy => {
+                    let error = "the entry's former owner is just being removed from it";
+                    row.retry(c, *now, error, false, false, *now)?;
+                }
+                Landed::Anothers(owner) => {
+                    let error = format!(
+                        "the target says that this is an entry which {owner} already owns; no entry \
                      belongs to two, so one of them must be told apart in the mapping"
-                );
-                row.park(c, &error, *now)?;
+                    );
+                    row.park(c, &error, *now)?;
+                }
             }
-        },
+        }
         Outcome::Retry { due, error, counted, in_doubt } => {
             row.retry(c, *due, error, *counted, *in_doubt, *now)?;
         }
@@ -331,200 +326,6 @@ pub(super) const WAITED_FOR: &str = "
     WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4
           AND q.connector = ?1 AND q.resource = r.id AND q.state IN (0, 1, 3, 5)";
 
-/// Whose the entry is that a delivery ended at.
-enum Landed {
-    Ours,
-    /// A deleted resource's, which a delivery is changing right now.
-    Busy,
-    /// Somebody's, named here.
-    Anothers(String),
-}
-
-/// Writes down what the connector holds now.
-fn apply_link(c: &Connection, settlement: &Settlement, link: Option<&Link>) -> Result<Landed> {
-    let claim = &settlement.claim;
-    let ids = [claim.connector.0, claim.resource.0];
-    let before: Option<(String, String, i64)> = c
-        .prepare_cached(
-            "SELECT target_id, address, stage FROM link WHERE connector = ?1 AND resource = ?2",
-        )
-        .and_then(|mut s| {
-            s.query_row(ids, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-        })
-        .map_err(sql)?;
-    let moved = match (&before, link) {
-        (None, None) => false,
-        (None, Some(_)) => true,
-        (Some((_, _, stage)), None) => {
-            let_go(c, ids[0], ids[1])?;
-            *stage != GONE
-        }
-        (Some((target_id, address, stage)), Some(link)) => {
-            *target_id != link.target_id || *address != link.address || *stage == GONE
-        }
-    };
-    if let Some(link) = link
-        && !write_link(c, settlement, link)?
-    {
-        let landed = inherit(c, settlement, link)?;
-        if !matches!(landed, Landed::Ours) {
-            return Ok(landed);
-        }
-    }
-    if moved {
-        mark_groups(c, settlement, before.map(|(target_id, address, _)| (target_id, address)))?;
-    }
-    Ok(Landed::Ours)
-}
-
-/// `false` if the entry has an owner.
-fn write_link(c: &Connection, settlement: &Settlement, link: &Link) -> Result<bool> {
-    let written = c
-        .prepare_cached(
-            "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (connector, resource) DO UPDATE SET target_id = excluded.target_id,
-                 address = excluded.address, hash = excluded.hash, seq = excluded.seq,
-                 stage = excluded.stage, since = excluded.since",
-        )
-        .map_err(sql)?
-        .execute(params![
-            settlement.claim.connector.0,
-            settlement.claim.resource.0,
-            link.target_id,
-            link.address,
-            link.hash,
-            settlement.covers,
-            stage_number(link.stage),
-            millis(link.since),
-        ]);
-    match written {
-        Ok(_) => Ok(true),
-        Err(error) if is_taken(&error) => Ok(false),
-        Err(error) => Err(sql(error)),
-    }
-}
-
-/// Takes the entry over from somebody deleted, whose pending removal or purge is void with that:
-/// the same person came back as another resource.
-fn inherit(c: &Connection, settlement: &Settlement, link: &Link) -> Result<Landed> {
-    let connector = settlement.claim.connector.0;
-    let (owner, deleted, organization, body, leased): (i64, bool, i64, String, bool) = c
-        .prepare_cached(OWNER)
-        .and_then(|mut s| {
-            s.query_row(params![connector, link.target_id], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-            })
-        })
-        .map_err(sql)?;
-    if !deleted || organization != settlement.claim.organization.0 {
-        return Ok(Landed::Anothers(name(&body)));
-    }
-    if leased {
-        return Ok(Landed::Busy);
-    }
-    let_go(c, connector, owner)?;
-    queue::wake_waiting(c, connector, owner, settlement.now)?;
-    c.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND resource = ?2")
-        .and_then(|mut s| s.execute([connector, owner]))
-        .map_err(sql)?;
-    if write_link(c, settlement, link)? {
-        Ok(Landed::Ours)
-    } else {
-        Ok(Landed::Anothers(name(&body)))
-    }
-}
-
-pub(super) const OWNER: &str = "
-    SELECT r.id, r.deleted IS NOT NULL, r.organization, r.body,
-           EXISTS (SELECT 1 FROM queue q
-                   WHERE q.connector = ?1 AND q.resource = r.id AND q.leased IS NOT NULL)
-    FROM link l CROSS JOIN resource r ON r.id = l.resource
-    WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3";
-
-/// Whose an entry is: a living resource's, or a deleted one's that is on its way out.
-pub(super) fn owner(
-    c: &Connection,
-    connector: ConnectorId,
-    target_id: &str,
-    keys: &HashMap<OrgId, Arc<str>>,
-) -> Result<Option<Owner>> {
-    let found = c
-        .prepare_cached(LIVING_OWNER)
-        .and_then(|mut s| {
-            s.query_row(params![connector.0, target_id], |row| {
-                let organization: i64 = row.get(0)?;
-                let (kind, id) = (kind_of(row.get(1)?), rows::public_id(row.get(2)?));
-                Ok((OrgId(organization), kind, id, row.get(3)?))
-            })
-            .optional()
-        })
-        .map_err(sql)?;
-    Ok(found.and_then(|(organization, kind, id, leaving)| {
-        let key = ResourceKey { organization: Arc::clone(keys.get(&organization)?), kind, id };
-        Some(Owner { key, leaving })
-    }))
-}
-
-pub(super) const LIVING_OWNER: &str = "
-    SELECT r.organization, r.kind, r.public_id, r.deleted IS NOT NULL
-    FROM link l CROSS JOIN resource r ON r.id = l.resource
-    WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3
-          AND (r.deleted IS NULL
-               OR EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
-                                                      AND q.state IN (0, 1, 3)))";
-
-fn let_go(c: &Connection, connector: i64, resource: i64) -> Result<()> {
-    c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
-        .and_then(|mut s| s.execute([connector, resource, GONE]))
-        .map_err(sql)?;
-    Ok(())
-}
-
-fn name(body: &str) -> String {
-    rows::attributes(body)
-        .ok()
-        .and_then(|attributes| {
-            let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
-            name.as_str().map(|name| format!("`{name}`"))
-        })
-        .unwrap_or_else(|| "another resource".to_owned())
-}
-
-/// A member's entry came, went or moved: its groups are completed, in the same transaction.
-fn mark_groups(
-    c: &Connection,
-    settlement: &Settlement,
-    before: Option<(String, String)>,
-) -> Result<()> {
-    let claim = &settlement.claim;
-    let carries_members: bool = c
-        .prepare_cached("SELECT members FROM connector WHERE id = ?1")
-        .and_then(|mut s| s.query_row([claim.connector.0], |row| row.get(0)))
-        .map_err(sql)?;
-    if !carries_members {
-        return Ok(());
-    }
-    let groups: Vec<RowId> = c
-        .prepare_cached(GROUPS_OF)
-        .and_then(|mut s| s.query_map([claim.resource.0], |row| row.get(0).map(RowId))?.collect())
-        .map_err(sql)?;
-    let (target_id, address) = before.unzip();
-    for group in &groups {
-        c.prepare_cached(
-            "INSERT INTO member_mark (connector, group_id, member_id, target_id, address)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .and_then(|mut s| {
-            s.execute(params![claim.connector.0, group.0, claim.resource.0, target_id, address])
-        })
-        .map_err(sql)?;
-    }
-    queue::mark(c, claim.connector, &groups, Reason::Members, settlement.now)
-}
-
-pub(super) const GROUPS_OF: &str = "SELECT group_id FROM member WHERE member_id = ?1";
-
 fn forget_member_marks(c: &Connection, settlement: &Settlement, upto: i64) -> Result<()> {
     if upto == 0 {
         return Ok(());
@@ -534,21 +335,4 @@ fn forget_member_marks(c: &Connection, settlement: &Settlement, upto: i64) -> Re
         .and_then(|mut s| s.execute([claim.connector.0, claim.resource.0, upto]))
         .map_err(sql)?;
     Ok(())
-}
-
-fn stage_number(stage: Stage) -> i64 {
-    match stage {
-        Stage::Active => 0,
-        Stage::Deactivated => 1,
-        Stage::Removed => 2,
-    }
-}
-
-pub(super) fn stage_of(number: i64) -> Option<Stage> {
-    match number {
-        0 => Some(Stage::Active),
-        1 => Some(Stage::Deactivated),
-        2 => Some(Stage::Removed),
-        _ => None,
-    }
 }
