@@ -114,10 +114,6 @@ impl Engine {
         Some(self.lanes.get(name)?.settings())
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.lanes.keys()
-    }
-
     pub fn health(&self, name: &str) -> Option<Health> {
         Some(self.lanes.get(name)?.health())
     }

@@ -1,7 +1,7 @@
 //! Writes: evaluated here, committed by the store by compare-and-set on the version.
 
 use scim_relay_sdk::scim::{
-    self, MemberOp, PatchRequest, Projection, Quirk, ResourceKind, ScimType, normalize,
+    self, Attributes, MemberOp, PatchRequest, Projection, Quirk, ResourceKind, ScimType, normalize,
 };
 use serde_json::Value;
 
@@ -16,6 +16,14 @@ const ATTEMPTS: usize = 20;
 pub struct Editor<'a> {
     directory: &'a Directory,
     token: Option<TokenId>,
+}
+
+/// What a write makes of a resource.
+struct Next {
+    /// None: the attributes stay as they are.
+    content: Option<Content>,
+    members: Vec<MemberOp>,
+    quirks: Vec<Quirk>,
 }
 
 impl<'a> Editor<'a> {
@@ -67,21 +75,15 @@ impl<'a> Editor<'a> {
                 vec![MemberOp::Replace(given.members.clone().unwrap_or_default())]
             }
         };
-        for _ in 0..ATTEMPTS {
-            let stored = directory.stored(kind, id).await?;
-            precondition.check(stored.version)?;
-            let before = content::attributes(&stored.body)?;
-            let content = content::content(kind, stored.id, &given.attributes, Some(&before), ty);
-            let written = self.update(&stored, true, Some(content), members.clone()).await?;
-            if let Written::Conflict(version) = written {
-                if precondition.is_given() {
-                    return Err(precondition::failed(version).into());
-                }
-                continue;
-            }
-            return self.answer(written, id, projection, given.quirks).await;
-        }
-        Err(contended(id))
+        let evaluate = |stored: &Stored, before: &Attributes| {
+            let content = content::content(kind, stored.id, &given.attributes, Some(before), ty);
+            Ok(Next {
+                content: Some(content),
+                members: members.clone(),
+                quirks: given.quirks.clone(),
+            })
+        };
+        self.change(kind, id, precondition, projection, evaluate).await
     }
 
     /// Changes a resource (RFC 7644 section 3.5.2), all operations or none.
@@ -96,25 +98,41 @@ impl<'a> Editor<'a> {
         let directory = self.directory;
         let ty = directory.resource_type(kind);
         let request = PatchRequest::parse(body)?;
+        let evaluate = |stored: &Stored, before: &Attributes| {
+            let patched = request.apply(before, ty)?;
+            let content = (patched.attributes != *before)
+                .then(|| content::content(kind, stored.id, &patched.attributes, Some(before), ty));
+            Ok(Next { content, members: patched.member_ops, quirks: patched.quirks })
+        };
+        self.change(kind, id, precondition, projection, evaluate).await
+    }
+
+    /// Reads, evaluates, and writes if nobody wrote in between; else again, unless the client
+    /// named the version it wants to change.
+    async fn change(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        precondition: &Precondition,
+        projection: &Projection,
+        evaluate: impl Fn(&Stored, &Attributes) -> std::result::Result<Next, scim::Error>,
+    ) -> Result<Served> {
         for _ in 0..ATTEMPTS {
-            let stored = directory.stored(kind, id).await?;
+            let stored = self.directory.stored(kind, id).await?;
             precondition.check(stored.version)?;
-            let before = content::attributes(&stored.body)?;
-            let patched = request.apply(&before, ty)?;
-            let content = (patched.attributes != before)
-                .then(|| content::content(kind, stored.id, &patched.attributes, Some(&before), ty));
-            if content.is_none() && patched.member_ops.is_empty() {
-                return directory.serve(stored, projection, patched.quirks, false).await;
+            let next = evaluate(&stored, &content::attributes(&stored.body)?)?;
+            if next.content.is_none() && next.members.is_empty() {
+                return self.directory.serve(stored, projection, next.quirks, false).await;
             }
-            let exact = content.is_some() || precondition.is_given();
-            let written = self.update(&stored, exact, content, patched.member_ops).await?;
-            if let Written::Conflict(version) = written {
-                if precondition.is_given() {
+            // Two changes of members alone never collide.
+            let exact = next.content.is_some() || precondition.is_given();
+            match self.update(&stored, exact, next.content, next.members).await? {
+                Written::Conflict(version) if precondition.is_given() => {
                     return Err(precondition::failed(version).into());
                 }
-                continue;
+                Written::Conflict(_) => {}
+                written => return self.answer(written, id, projection, next.quirks).await,
             }
-            return self.answer(written, id, projection, patched.quirks).await;
         }
         Err(contended(id))
     }

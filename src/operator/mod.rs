@@ -122,11 +122,6 @@ impl Operator {
         tracing::info!(actor = row.actor, action, subject = row.subject, "done by a person");
         Ok(self.store.audit(row).await?)
     }
-
-    /// The newest actions first.
-    pub async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>> {
-        Ok(self.store.audit_log(limit).await?)
-    }
 }
 
 /// `are ldap, mail` or `is none`.
