@@ -16,9 +16,11 @@ use scim_relay_sdk::connector::{
     Change, Connector, MemberDelta, MemberRef, OrganizationInfo, Permit, Semantics, Verb,
 };
 use scim_relay_sdk::scim::{
-    GROUP_URN, MemberValue, Normalized, Quirk, ResourceId, ResourceKey, ResourceKind, normalize,
+    GROUP_URN, MemberValue, Membership, Normalized, Quirk, Relation, ResourceId, ResourceKey,
+    ResourceKind, normalize,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::output::tame;
 use super::{Context, Failure, Result};
@@ -181,13 +183,22 @@ fn kind_of(body: &Value) -> ResourceKind {
     }
 }
 
-/// Display names of the groups that the file says the person is in; the relay would know them.
-fn groups(body: &Value) -> Vec<String> {
+/// The groups that the file says the person is in; the relay would know them.
+fn groups(body: &Value) -> Vec<Membership> {
     let listed = body.get("groups").and_then(Value::as_array).into_iter().flatten();
-    let mut names: Vec<String> =
-        listed.filter_map(|group| Some(group.get("display")?.as_str()?.to_owned())).collect();
-    names.sort();
-    names
+    listed
+        .map(|group| {
+            let text = |name| group.get(name).and_then(Value::as_str);
+            Membership {
+                id: text("value").and_then(ResourceId::parse).unwrap_or(ResourceId(Uuid::nil())),
+                display: text("display").map(str::to_owned),
+                relation: match text("type") {
+                    Some("indirect") => Relation::IndirectGroup,
+                    _ => Relation::DirectGroup,
+                },
+            }
+        })
+        .collect()
 }
 
 /// A member as the file names it.

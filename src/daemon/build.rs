@@ -74,7 +74,7 @@ fn registration(config: &ConnectorConfig, connector: &dyn Connector) -> Registra
         kind: config.settings.kind(),
         every_event: connector.semantics() == Semantics::EveryEvent,
         members: connector.wants_members(),
-        reads_groups: connector.reads().groups,
+        reads_groups: connector.reads().groups || config.scope.reads_groups(),
         enabled: true,
         backfills: connector.backfills(),
         fingerprint: config.fingerprint.clone(),

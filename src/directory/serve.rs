@@ -3,9 +3,11 @@
 
 use std::fmt::Write;
 
-use scim_relay_sdk::scim::{LIST_URN, Projection, ResourceId, ResourceKind, ResourceType};
+use scim_relay_sdk::scim::{
+    LIST_URN, Membership, Projection, ResourceId, ResourceKind, ResourceType,
+};
 
-use crate::store::{Membership, StoreError, Stored};
+use crate::store::{StoreError, Stored};
 
 pub(super) fn etag(version: i64) -> String {
     format!("W/\"{version}\"")
@@ -37,7 +39,7 @@ pub(super) fn whole(stored: &Stored, beside: &[Membership], base: &str) -> Strin
             if index > 0 {
                 text.push(',');
             }
-            membership(&mut text, stored.kind, other, base);
+            membership(&mut text, other, base);
         }
         text.push(']');
     }
@@ -56,25 +58,19 @@ pub(super) fn whole(stored: &Stored, beside: &[Membership], base: &str) -> Strin
     text
 }
 
-fn membership(text: &mut String, of: ResourceKind, other: &Membership, base: &str) {
+fn membership(text: &mut String, other: &Membership, base: &str) {
     write!(
         text,
         "{{\"value\":\"{id}\",\"$ref\":\"{base}/{endpoint}/{id}\"",
         id = other.id,
-        endpoint = other.kind.endpoint()
+        endpoint = other.relation.kind().endpoint()
     )
     .expect("writing to a string");
     if let Some(display) = &other.display {
         let display = serde_json::to_string(display).expect("a string is JSON");
         write!(text, ",\"display\":{display}").expect("writing to a string");
     }
-    match of {
-        // The type of a user's group says how the membership came about (RFC 7643 section 4.1.2).
-        ResourceKind::User => text.push_str(",\"type\":\"direct\"}"),
-        ResourceKind::Group => {
-            write!(text, ",\"type\":\"{}\"}}", other.kind).expect("writing to a string");
-        }
-    }
+    write!(text, ",\"type\":\"{}\"}}", other.relation.word()).expect("writing to a string");
 }
 
 /// Only what was asked for (RFC 7644 section 3.9).

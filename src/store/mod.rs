@@ -16,7 +16,7 @@ mod types;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{MemberRef, Owner};
-use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
+use scim_relay_sdk::scim::{Membership, ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
 pub use types::*;
@@ -88,7 +88,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Page>;
     /// A group's members, in the order they are served.
     async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>>;
-    /// The groups that a resource is directly in.
+    /// The groups that a user is in, directly or through others.
     async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>>;
     /// The newest changes of a resource, newest first.
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>>;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Action, Change, HoldKind, Link, MemberDelta, MemberRef, Verb};
-use scim_relay_sdk::scim::{Attributes, Filter, MemberOp, ResourceId, ResourceKey, ResourceKind};
+use scim_relay_sdk::scim::{
+    Attributes, Filter, MemberOp, Membership, ResourceId, ResourceKey, ResourceKind,
+};
 use serde::{Deserialize, Serialize};
 
 macro_rules! row_ids {
@@ -64,14 +66,6 @@ pub struct Stored {
     pub created: Timestamp,
     pub modified: Timestamp,
     pub body: String,
-}
-
-/// A membership as it is served: the other side of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    pub id: ResourceId,
-    pub kind: ResourceKind,
-    pub display: Option<String>,
 }
 
 /// A write that came to its end; what a caller must handle is here, what is broken is a
@@ -320,8 +314,8 @@ pub struct Case {
     pub deleted: bool,
     /// As it is now, or (for every-event connectors) as the change left it; `id`, `meta` included.
     pub attributes: Attributes,
-    /// Display names, sorted; filled where the connector reads them.
-    pub groups: Vec<String>,
+    /// Of a user; filled where the connector reads them.
+    pub groups: Vec<Membership>,
     pub link: Option<Link>,
     pub change: Option<Change>,
     pub members: Option<MemberDelta>,
@@ -453,7 +447,7 @@ pub struct Holding {
     pub key: ResourceKey,
     pub deleted: bool,
     pub attributes: Attributes,
-    pub groups: Vec<String>,
+    pub groups: Vec<Membership>,
     pub link: Option<Link>,
     /// A row of the queue is still open: what differs is on its way.
     pub queued: bool,

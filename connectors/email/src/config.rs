@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use scim_relay_sdk::connector::{
     BuildContext, Connector, Problem, Resource, Secret, Settings, Template, View,
 };
-use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use scim_relay_sdk::scim::{Membership, Relation, ResourceId, ResourceKey, ResourceKind};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Deserializer, de};
 
@@ -312,7 +312,11 @@ fn example(context: &BuildContext<'_>) -> Option<View> {
         },
         organization: Arc::clone(organization),
         attributes: attributes.as_object().cloned()?,
-        groups: vec!["Class 7A".to_owned()],
+        groups: vec![Membership {
+            id: ResourceId::parse("00000000-0000-0000-0000-000000000000")?,
+            display: Some("Class 7A".to_owned()),
+            relation: Relation::DirectGroup,
+        }],
     };
     let view = View::of(&person);
     Some(view.with("recipient", "kari@example.org").with("language", "en").with("subject", "-"))

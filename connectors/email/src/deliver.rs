@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_relay_sdk::connector::{
     Action, Connector, Delivered, DeliveryError, Health, Link, Preview, Rate, Reads, Semantics,
-    Stage, Wanted, Work,
+    Stage, Template, Wanted, Work,
 };
 use scim_relay_sdk::scim::ResourceKind;
 
@@ -67,7 +67,7 @@ impl Connector for Email {
     }
 
     fn reads(&self) -> Reads {
-        let to = self.composer.to.as_ref().is_some_and(|to| to.reads("groups"));
+        let to = self.composer.to.as_ref().is_some_and(Template::reads_groups);
         Reads { groups: to || self.composer.templates.reads_groups() }
     }
 

@@ -120,7 +120,10 @@ impl Templates {
         }
         let reads_groups = environment.templates().any(|(_, template)| {
             let variables = template.undeclared_variables(true);
-            variables.iter().any(|name| name.split('.').next() == Some("groups"))
+            variables.iter().any(|name| match name.split('.').next() {
+                Some("scim") => template.source().contains("groups"),
+                first => first == Some("groups"),
+            })
         });
         Ok(Self { environment, mails, reads_groups })
     }

@@ -120,11 +120,11 @@ impl Users {
         self.base.as_ref().or(self.dn.base())
     }
 
-    pub(crate) fn reads(&self, variable: &str) -> bool {
-        self.dn.reads(variable)
+    pub(crate) fn reads_groups(&self) -> bool {
+        self.dn.reads_groups()
             || [&self.attributes, &self.initial, &self.deprovision.disabled_attributes]
                 .iter()
-                .any(|mapping| mapping.reads(variable))
+                .any(|mapping| mapping.iter().any(|(_, template)| template.reads_groups()))
     }
 }
 
@@ -160,10 +160,6 @@ impl Mapping {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Template> {
         self.iter().find(|(held, _)| dn::same_attribute(held, name)).map(|(_, template)| template)
-    }
-
-    fn reads(&self, variable: &str) -> bool {
-        self.0.iter().any(|(_, template)| template.reads(variable))
     }
 }
 

@@ -148,7 +148,7 @@ impl Connector for Ldap {
     }
 
     fn reads(&self) -> Reads {
-        Reads { groups: self.users.as_ref().is_some_and(|users| users.reads("groups")) }
+        Reads { groups: self.users.as_ref().is_some_and(|users| users.reads_groups()) }
     }
 
     async fn deliver(&self, work: &Work) -> Result<Delivered, DeliveryError> {

@@ -44,6 +44,10 @@ impl DnTemplate {
         self.template.reads(variable)
     }
 
+    pub(crate) fn reads_groups(&self) -> bool {
+        self.template.reads_groups()
+    }
+
     /// The resource's name, or a sentence that says why it has none.
     pub(crate) fn render(&self, view: &View) -> Result<Dn, String> {
         let text = self.template.text(view).map_err(|error| error.to_string())?;

@@ -31,7 +31,7 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         member_mark: 0,
     };
     if manner.reads_groups && stored.kind == ResourceKind::User {
-        case.groups = members::group_names(c, claim.organization, claim.resource)?;
+        case.groups = members::Ancestry::new(c, claim.organization).of(claim.resource)?;
     }
     if manner.every_event {
         let Some((change, body)) = change(c, claim)? else { return Ok(None) };

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 use scim_relay_sdk::scim::{self, Attributes, Filter, ResourceId, ResourceKind, Schemas};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{kind_number, members, registry, rows, sql};
-use crate::store::{ListRequest, Membership, OrgId, Page, Result, Stored};
+use crate::store::{ListRequest, OrgId, Page, Result, Stored};
 
 /// How far into an unfiltered list a page may begin and still be read where it is asked for.
 const NEAR: usize = 5_000;
@@ -191,22 +191,14 @@ impl Needs {
     fn complete(&self, c: &Connection, organization: OrgId, stored: &Stored) -> Result<Attributes> {
         let mut attributes = rows::with_meta(stored)?;
         if self.members && stored.kind == ResourceKind::Group {
-            attributes.insert(
-                "members".to_owned(),
-                list_of(members::of_group(c, organization, stored.row)?),
-            );
+            let mut members = Vec::new();
+            members::of_group(c, organization, stored.row, &mut |one| members.push(json!(one)))?;
+            attributes.insert("members".to_owned(), members.into());
         }
         if self.groups && stored.kind == ResourceKind::User {
-            let groups = members::groups_of(c, organization, stored.row)?;
-            attributes.insert("groups".to_owned(), list_of(groups));
+            let groups = members::Ancestry::new(c, organization).of(stored.row)?;
+            attributes.insert("groups".to_owned(), json!(groups));
         }
         Ok(attributes)
     }
-}
-
-fn list_of(memberships: Vec<Membership>) -> Value {
-    memberships
-        .into_iter()
-        .map(|one| json!({ "value": one.id.to_string(), "display": one.display, "type": one.kind.name() }))
-        .collect()
 }

@@ -20,6 +20,7 @@ mod rows;
 mod settle;
 mod tokens;
 mod touch;
+mod turnout;
 mod writer;
 
 use std::collections::HashMap;
@@ -34,7 +35,7 @@ use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, ErrorCode};
 use scim_relay_sdk::connector::{MemberRef, Owner};
-use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
+use scim_relay_sdk::scim::{Membership, ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
 use self::queue::Turns;
@@ -43,8 +44,8 @@ use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, LogRow, Membership, NewRun, NewToken, Once, OnceKey, OrgId,
-    Origin, Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
+    EntryFilter, Holding, ListRequest, LogRow, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
+    Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
     StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
 };
 
@@ -257,11 +258,17 @@ impl Store for SqliteStore {
     }
 
     async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>> {
-        self.readers.read(move |c| members::of_group(c, organization, group)).await
+        self.readers
+            .read(move |c| {
+                let mut all = Vec::new();
+                members::of_group(c, organization, group, &mut |member| all.push(member))?;
+                Ok(all)
+            })
+            .await
     }
 
     async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>> {
-        self.readers.look_up(|c| members::groups_of(c, organization, member)).await
+        self.readers.look_up(|c| members::Ancestry::new(c, organization).of(member)).await
     }
 
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::{cases, links, list, open, prune, queue, settle, touch};
+use super::{cases, links, list, members, open, prune, queue, settle, touch};
 use crate::store::{ConnectorId, EntryFilter, State};
 
 fn database() -> (tempfile::TempDir, Connection) {
@@ -24,12 +24,13 @@ fn plan(c: &Connection, query: &str) -> Vec<String> {
     steps
 }
 
-/// Whether every step searches an index, but for tables of a handful of rows.
+/// Whether every step searches an index, but for tables of a handful of rows, and what a statement
+/// has found by itself.
 #[track_caller]
 fn check(query: &str, by: &[&str]) {
     let (_folder, c) = database();
     let steps = plan(&c, query);
-    let small = ["SCAN k", "SCAN connector", "SCAN CONSTANT ROW", "SCAN f"];
+    let small = ["SCAN k", "SCAN connector", "SCAN CONSTANT ROW", "SCAN f", "SCAN below"];
     for step in &steps {
         let scans = step.starts_with("SCAN") && !small.iter().any(|table| step.starts_with(table));
         assert!(!scans && !step.contains("TEMP B-TREE"), "{steps:#?}");
@@ -81,6 +82,20 @@ fn lists_go_by_index() {
     check(
         &list::member_query(),
         &["member_of (member_id=?)", "resource_living (organization=? AND kind=? AND id=?)"],
+    );
+}
+
+#[test]
+fn memberships_go_by_index() {
+    check(members::MEMBERS, &["PRIMARY KEY (group_id=?)", "INTEGER PRIMARY KEY (rowid=?)"]);
+    check(members::ABOVE, &["member_of (member_id=?)"]);
+    check(
+        queue::MARK_PEOPLE,
+        &[
+            "PRIMARY KEY (group_id=?)",
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "change_resource (resource=?)",
+        ],
     );
 }
 

@@ -104,21 +104,43 @@ const MARK_EVENT: &str = "
 
 /// New content frees what was parked, held or scheduled; what is being retried keeps its pace, so
 /// that a busy target is not asked more often because people are busy too.
-const MARK_STATE: &str = "
-    INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
-                       entire, attempts, epoch, doubt)
-    VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, 0, ?6, ?7, 0, 0, 0)
-    ON CONFLICT DO UPDATE SET
-        mark = mark + 1,
-        entire = max(entire, excluded.entire),
-        due = iif(state IN (0, 1), due, excluded.due),
-        dirty_at = iif(state = 2, excluded.dirty_at, dirty_at),
-        reason = iif(state IN (0, 1), reason, excluded.reason),
-        attempts = iif(state = 1, attempts, 0),
-        first_failed = iif(state = 1, first_failed, NULL),
-        hold_kind = NULL,
-        waits_for = NULL,
-        state = iif(state = 1, 1, 0)";
+macro_rules! on_new_content {
+    () => {
+        "ON CONFLICT DO UPDATE SET
+             mark = mark + 1,
+             entire = max(entire, excluded.entire),
+             due = iif(state IN (0, 1), due, excluded.due),
+             dirty_at = iif(state = 2, excluded.dirty_at, dirty_at),
+             reason = iif(state IN (0, 1), reason, excluded.reason),
+             attempts = iif(state = 1, attempts, 0),
+             first_failed = iif(state = 1, first_failed, NULL),
+             hold_kind = NULL,
+             waits_for = NULL,
+             state = iif(state = 1, 1, 0)"
+    };
+}
+
+const MARK_STATE: &str = concat!(
+    "INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
+                        entire, attempts, epoch, doubt)
+     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, 0, ?6, ?7, 0, 0, 0) ",
+    on_new_content!()
+);
+
+/// Everybody who is in a group, whether it names them or one of its groups does; of a user, the user.
+/// `UNION` meets each once, so that groups which contain each other end the walk, too.
+pub(super) const MARK_PEOPLE: &str = concat!(
+    "WITH RECURSIVE below (id) AS (
+         SELECT ?2 UNION SELECT m.member_id FROM below CROSS JOIN member m ON m.group_id = below.id)
+     INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
+                        entire, attempts, epoch, doubt)
+     SELECT ?1, r.id, r.organization,
+            coalesce((SELECT max(seq) FROM change WHERE resource = r.id), 0) + 1,
+            1, ?3, ?3, 0, ?4, 0, 0, 0, 0
+     FROM below CROSS JOIN resource r ON r.id = below.id
+     WHERE r.kind = 0 AND r.deleted IS NULL ",
+    on_new_content!()
+);
 
 /// Something other than a change of the resource asks for it: its newest event once more, or its
 /// state, of which no change is unseen.
@@ -176,52 +198,24 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// A resource's groups changed, which some connectors send along with it.
-pub(super) fn mark_derived(
+/// The groups of these users, or of everyone in these groups, are not what they were, which some
+/// connectors send along with a person.
+pub(super) fn mark_people<'r>(
     c: &Connection,
     readers: &[Subscriber],
-    row: i64,
+    rows: impl IntoIterator<Item = &'r i64> + Clone,
     now: Timestamp,
 ) -> Result<()> {
     // Nobody's event: a user whose groups changed was not changed.
     for reader in readers.iter().filter(|reader| !reader.every_event) {
-        let organization: i64 = c
-            .prepare_cached("SELECT organization FROM resource WHERE id = ?1")
-            .and_then(|mut s| s.query_row([row], |row| row.get(0)))
-            .map_err(sql)?;
-        let seq = last_seq(c, row)? + 1;
-        c.prepare_cached(MARK_STATE)
-            .and_then(|mut s| {
-                s.execute(params![
-                    reader.connector.0,
-                    row,
-                    organization,
-                    seq,
-                    millis(now),
-                    Reason::Change.word(),
-                    false,
-                ])
-            })
-            .map_err(sql)?;
+        let mut statement = c.prepare_cached(MARK_PEOPLE).map_err(sql)?;
+        for row in rows.clone() {
+            statement
+                .execute(params![reader.connector.0, row, millis(now), Reason::Change.word()])
+                .map_err(sql)?;
+        }
     }
     Ok(())
-}
-
-/// A group's name changed, or the group went: everyone in it.
-pub(super) fn mark_members_of(
-    c: &Connection,
-    readers: &[Subscriber],
-    group: i64,
-    now: Timestamp,
-) -> Result<()> {
-    if readers.is_empty() {
-        return Ok(());
-    }
-    let members: Vec<i64> = c
-        .prepare_cached("SELECT member_id FROM member WHERE group_id = ?1")
-        .and_then(|mut s| s.query_map([group], |row| row.get(0))?.collect())
-        .map_err(sql)?;
-    members.into_iter().try_for_each(|member| mark_derived(c, readers, member, now))
 }
 
 /// The newest change of a resource; 0 when its log was pruned.

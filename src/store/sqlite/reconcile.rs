@@ -67,7 +67,7 @@ pub(super) fn holdings(
                 deleted,
                 attributes: rows::with_meta(&stored)?,
                 groups: if reads_groups && kind == ResourceKind::User {
-                    members::group_names(c, organization, stored.row)?
+                    members::Ancestry::new(c, organization).of(stored.row)?
                 } else {
                     Vec::new()
                 },

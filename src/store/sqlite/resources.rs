@@ -5,10 +5,10 @@ use rusqlite::{Connection, params};
 use scim_relay_sdk::connector::{MemberRef, Verb};
 use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKind};
 
-use super::members::{self, Moved, Refusal};
 use super::registry::Subscribers;
+use super::turnout::{self, Moved, Refusal};
 use super::writer::Done;
-use super::{is_taken, kind_number, millis, queue, rows, sql, time};
+use super::{is_taken, kind_number, members, millis, queue, rows, sql, time};
 use crate::store::{
     Content, Deletion, LogRow, OrgId, Origin, Result, RowId, Stored, Update, Written,
 };
@@ -29,8 +29,9 @@ pub(super) fn create(
     let inserted = c
         .prepare_cached(
             "INSERT INTO resource (organization, kind, public_id, version, body, created, modified,
-                                   user_name, display_name, external_id)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8)",
+                                   user_name, display_name, external_id, label)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8,
+                     coalesce(?4 ->> '$.displayName', ?4 ->> '$.userName'))",
         )
         .map_err(sql)?
         .execute(params![
@@ -53,7 +54,7 @@ pub(super) fn create(
         Moved::default()
     } else {
         let values = members.into_iter().map(|value| MemberValue { value, kind: None }).collect();
-        match members::apply(c, organization, row, &[MemberOp::Add(values)])? {
+        match turnout::apply(c, organization, row, &[MemberOp::Add(values)])? {
             Ok(moved) => moved,
             Err(refusal) => return Ok(Done::undone(refused(refusal))),
         }
@@ -68,6 +69,8 @@ pub(super) fn create(
         origin,
     };
     record(c, subscribers, &written)?;
+    let readers = subscribers.reading_groups(organization);
+    queue::mark_people(c, &readers, moved.rows(), origin.now)?;
     Ok(Done::ringing(Written::Done {
         stored: Stored {
             row: RowId(row),
@@ -102,7 +105,7 @@ pub(super) fn update(
     if update.expected.is_some_and(|expected| expected != stored.version) {
         return Ok(Done::quiet(Written::Conflict(stored.version)));
     }
-    let moved = match members::apply(c, organization, stored.row.0, &update.members)? {
+    let moved = match turnout::apply(c, organization, stored.row.0, &update.members)? {
         Ok(moved) => moved,
         Err(refusal) => return Ok(Done::undone(refused(refusal))),
     };
@@ -119,7 +122,9 @@ pub(super) fn update(
         let written = c
             .prepare_cached(
                 "UPDATE resource SET version = ?2, modified = ?3, body = ?4, user_name = ?5,
-                        display_name = ?6, external_id = ?7 WHERE id = ?1",
+                        display_name = ?6, external_id = ?7,
+                        label = coalesce(?4 ->> '$.displayName', ?4 ->> '$.userName')
+                 WHERE id = ?1",
             )
             .map_err(sql)?
             .execute(params![
@@ -150,9 +155,10 @@ pub(super) fn update(
         origin,
     };
     record(c, subscribers, &written)?;
+    let readers = subscribers.reading_groups(organization);
+    queue::mark_people(c, &readers, moved.rows(), origin.now)?;
     if update.kind == ResourceKind::Group && attributes.iter().any(|name| name == "displayName") {
-        let readers = subscribers.reading_groups(organization);
-        queue::mark_members_of(c, &readers, stored.row.0, origin.now)?;
+        queue::mark_people(c, &readers, [&stored.row.0], origin.now)?;
     }
     Ok(Done::ringing(Written::Done { stored, changed: true }))
 }
@@ -173,14 +179,15 @@ pub(super) fn delete(
         return Ok(Done::quiet(Deletion::Conflict(stored.version)));
     }
     let row = stored.row.0;
-    leave_all_groups(c, subscribers, organization, row, origin)?;
     if kind == ResourceKind::Group {
+        // While it is still known who is in it.
         let readers = subscribers.reading_groups(organization);
-        queue::mark_members_of(c, &readers, row, origin.now)?;
+        queue::mark_people(c, &readers, [&row], origin.now)?;
         c.prepare_cached("DELETE FROM member WHERE group_id = ?1")
             .and_then(|mut s| s.execute([row]))
             .map_err(sql)?;
     }
+    leave_all_groups(c, subscribers, organization, row, origin)?;
     c.prepare_cached("UPDATE resource SET deleted = ?2, version = version + 1 WHERE id = ?1")
         .and_then(|mut s| s.execute([row, millis(origin.now)]))
         .map_err(sql)?;
@@ -299,14 +306,7 @@ fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Re
         seq,
         now,
     )?;
-    note_leavers(c, subscribers, written)?;
-    let readers = subscribers.reading_groups(written.organization);
-    if !readers.is_empty() {
-        for row in written.moved.joined_rows.iter().chain(&written.moved.left_rows) {
-            queue::mark_derived(c, &readers, *row, now)?;
-        }
-    }
-    Ok(())
+    note_leavers(c, subscribers, written)
 }
 
 /// Where those who leave a group are now: their entries may move before the group is delivered, and

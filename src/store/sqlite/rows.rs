@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKind};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -69,12 +70,18 @@ pub(super) fn with_meta(stored: &Stored) -> Result<Attributes> {
     Ok(attributes)
 }
 
-/// A name that people know a resource by.
-pub(super) fn display(body: &str, kind: ResourceKind) -> Option<String> {
-    let attributes = attributes(body).ok()?;
-    let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
-    match kind {
-        ResourceKind::User => text("displayName").or_else(|| text("userName")),
-        ResourceKind::Group => text("displayName"),
+/// The names in a body, without a tree of all the rest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Names {
+    pub(super) display_name: Option<String>,
+    pub(super) user_name: Option<String>,
+    pub(super) external_id: Option<String>,
+}
+
+impl Names {
+    pub(super) fn of(body: &str) -> Result<Self> {
+        serde_json::from_str(body)
+            .map_err(|_| StoreError::Broken("a stored resource is not a JSON object".to_owned()))
     }
 }

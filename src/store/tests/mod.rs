@@ -9,6 +9,7 @@ mod links;
 mod lists;
 mod members;
 mod names;
+mod nested;
 mod opening;
 mod people;
 mod queue;

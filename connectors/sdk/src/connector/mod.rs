@@ -54,7 +54,7 @@ pub enum Semantics {
 /// the people concerned at that connector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// A mapping or a template uses `groups`.
+    /// A mapping or a template uses `groups`. (Whether the scope does, the engine sees itself.)
     pub groups: bool,
 }
 

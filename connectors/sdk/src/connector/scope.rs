@@ -17,8 +17,16 @@ impl Scope {
             ResourceKind::Group => &self.groups,
         };
         let schemas = &resource.organization.schemas;
-        filter.as_ref().is_none_or(|filter| {
-            filter.matches(&resource.attributes, schemas.of(resource.key.kind))
-        })
+        filter
+            .as_ref()
+            .is_none_or(|filter| filter.matches(&resource.whole(), schemas.of(resource.key.kind)))
+    }
+
+    /// Whether it depends on the groups a user is in.
+    pub fn reads_groups(&self) -> bool {
+        let reads = |filter: &Filter| {
+            filter.attributes().iter().any(|path| path.attribute.eq_ignore_ascii_case("groups"))
+        };
+        self.users.as_ref().is_some_and(reads)
     }
 }

@@ -99,6 +99,11 @@ impl Template {
         self.variables.iter().any(|name| name.split('.').next() == Some(root))
     }
 
+    /// Whether it may look up the groups a user is in, be it by `scim("groups...")`.
+    pub fn reads_groups(&self) -> bool {
+        self.reads("groups") || (self.reads("scim") && self.source.contains("groups"))
+    }
+
     /// The typed value: `Null` when the template yields nothing (an absent or empty value), an
     /// array without such when it yields a list.
     pub fn value(&self, view: &View) -> Result<serde_json::Value, TemplateError> {

@@ -1,5 +1,6 @@
 //! A resource as templates see it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, Serde};
@@ -9,7 +10,7 @@ use super::Resource;
 use crate::scim::{self, BUILDING_URN, ENTERPRISE_URN};
 
 /// The variables of a template: the resource's attributes by name, the shorthands `email`,
-/// `enterprise`, `building`, `groups`, `organization`, the function `scim("path")`, and what a
+/// `enterprise`, `building`, `groups` (names), `organization`, the function `scim("path")`, and what a
 /// connector adds with [`with`](Self::with).
 #[derive(Clone, Debug)]
 pub struct View(Arc<Root>);
@@ -53,6 +54,10 @@ impl Root {
     fn attribute(&self, name: &str) -> Option<Value> {
         self.resource.attributes.get(name).map(template_value)
     }
+
+    fn group_names(&self) -> BTreeSet<&str> {
+        self.resource.groups.iter().filter_map(|group| group.display.as_deref()).collect()
+    }
 }
 
 impl Object for Root {
@@ -65,7 +70,7 @@ impl Object for Root {
             "email" => scim::email(&self.resource.attributes).map(Value::from),
             "enterprise" => self.attribute(ENTERPRISE_URN),
             "building" => self.attribute(BUILDING_URN),
-            "groups" => Some(template_value(&self.resource.groups)),
+            "groups" => Some(template_value(self.group_names())),
             "organization" => {
                 let organization = &self.resource.organization;
                 Some(template_value(serde_json::json!({
@@ -102,7 +107,8 @@ impl Object for Path {
         let path = path.as_str().ok_or_else(|| wrong("scim() takes a string".to_owned()))?;
         let resource = &self.0.resource;
         let schemas = &resource.organization.schemas;
-        let values = scim::select(path, &resource.attributes, schemas.of(resource.key.kind))
+        let whole = resource.whole();
+        let values = scim::select(path, &whole, schemas.of(resource.key.kind))
             .map_err(|error| wrong(format!("scim(): {error}")))?;
         Ok(match values.as_slice() {
             [] => Value::UNDEFINED,

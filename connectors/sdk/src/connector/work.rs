@@ -1,14 +1,16 @@
 //! What the engine asks of a connector.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{DeliveryError, OrganizationInfo};
-use crate::scim::{Attributes, ResourceKey, ResourceKind};
+use crate::scim::{Attributes, Membership, ResourceKey, ResourceKind};
 
 /// One piece of work: bring this resource, at this target, to this state.
 #[derive(Clone, Debug)]
@@ -67,9 +69,21 @@ pub struct Resource {
     pub organization: Arc<OrganizationInfo>,
     /// Canonical names; `id`, `externalId` and `meta` included, `members` not.
     pub attributes: Attributes,
-    /// Display names of the groups a user is in, sorted; filled for connectors that
-    /// [read](super::Reads) them.
-    pub groups: Vec<String>,
+    /// The groups a user is in, directly or through others; filled for connectors that
+    /// [read](super::Reads) them, or whose scope does.
+    pub groups: Vec<Membership>,
+}
+
+impl Resource {
+    /// The attributes as filters and paths read them: `groups` among them, where they are filled.
+    pub fn whole(&self) -> Cow<'_, Attributes> {
+        if self.groups.is_empty() {
+            return Cow::Borrowed(&self.attributes);
+        }
+        let mut whole = self.attributes.clone();
+        whole.insert("groups".to_owned(), json!(self.groups));
+        Cow::Owned(whole)
+    }
 }
 
 /// What happened to a resource.

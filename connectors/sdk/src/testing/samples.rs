@@ -12,7 +12,8 @@ use crate::connector::{
     SecretRef, Secrets, Verb, Wanted, Work,
 };
 use crate::scim::{
-    Attributes, BUILDING_URN, ENTERPRISE_URN, ResourceId, ResourceKey, ResourceKind, Schemas,
+    Attributes, BUILDING_URN, ENTERPRISE_URN, Membership, Relation, ResourceId, ResourceKey,
+    ResourceKind, Schemas,
 };
 
 /// Lillevik kommune, Norwegian bokmål.
@@ -59,7 +60,16 @@ pub fn ada() -> Resource {
         })),
         key,
         organization: organization(),
-        groups: vec!["Class 7A".to_owned(), "Choir".to_owned()],
+        groups: vec![in_group("Class 7A"), in_group("Choir")],
+    }
+}
+
+/// Of a user whom a group of this name lists.
+fn in_group(name: &str) -> Membership {
+    Membership {
+        id: ResourceId(Uuid::nil()),
+        display: Some(name.to_owned()),
+        relation: Relation::DirectGroup,
     }
 }
 

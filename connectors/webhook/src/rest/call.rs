@@ -79,9 +79,9 @@ impl Call {
         &self.url.base
     }
 
-    /// Whether a template of it looks up `root`.
-    pub(crate) fn reads(&self, root: &str) -> bool {
-        self.texts().any(|text| text.reads(root))
+    /// Whether a template of it may look up the groups a user is in.
+    pub(crate) fn reads_groups(&self) -> bool {
+        self.texts().any(Text::reads_groups)
     }
 
     /// Whether two organizations' resources always have two URLs.

@@ -133,7 +133,7 @@ impl Connector for RestConnector {
     }
 
     fn reads(&self) -> Reads {
-        Reads { groups: self.rest.all().iter().any(|(_, call)| call.reads("groups")) }
+        Reads { groups: self.rest.all().iter().any(|(_, call)| call.reads_groups()) }
     }
 
     async fn deliver(&self, work: &Work) -> Result<Delivered, DeliveryError> {

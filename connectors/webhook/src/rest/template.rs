@@ -4,7 +4,6 @@
 //! asks for it: `{{ externalId }}` and `{{ externalId | urlencode }}` make the same URL,
 //! `"{{ displayName }}"` and `{{ displayName | tojson }}` the same JSON.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,7 +31,8 @@ pub(crate) struct Text {
     source: String,
     place: Place,
     environment: Environment<'static>,
-    variables: BTreeSet<String>,
+    /// As it was checked: it says which variables are read.
+    checked: Template,
 }
 
 const NAME: &str = "text";
@@ -42,13 +42,13 @@ const MAX_OUTPUT: usize = 1 << 20;
 
 impl Text {
     pub(crate) fn parse(source: &str, place: Place) -> Result<Self, TemplateError> {
-        // Says in a sentence what is wrong, and which variables are read.
-        let variables = Template::parse_escaped(source, Escape::Plain)?.variables().clone();
+        // Says in a sentence what is wrong.
+        let checked = Template::parse_escaped(source, Escape::Plain)?;
         let mut environment = escaping(place);
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| TemplateError(error.to_string()))?;
-        Ok(Self { source: source.to_owned(), place, environment, variables })
+        Ok(Self { source: source.to_owned(), place, environment, checked })
     }
 
     pub(crate) fn source(&self) -> &str {
@@ -61,7 +61,11 @@ impl Text {
 
     /// Whether it looks up `root` or anything below it.
     pub(crate) fn reads(&self, root: &str) -> bool {
-        self.variables.iter().any(|name| name.split('.').next() == Some(root))
+        self.checked.reads(root)
+    }
+
+    pub(crate) fn reads_groups(&self) -> bool {
+        self.checked.reads_groups()
     }
 
     /// The rendered text; the error is a sentence without any of the resource's values.
@@ -79,8 +83,13 @@ impl Text {
 
     fn explain(&self, error: &Error, view: &View) -> String {
         if error.kind() == ErrorKind::UndefinedError {
-            let missing: Vec<_> =
-                self.variables.iter().filter(|name| is_missing(name, view)).cloned().collect();
+            let missing: Vec<_> = self
+                .checked
+                .variables()
+                .iter()
+                .filter(|name| is_missing(name, view))
+                .cloned()
+                .collect();
             if !missing.is_empty() {
                 return format!("needs {}, which this resource does not have", missing.join(", "));
             }
