@@ -1,7 +1,8 @@
 //! Writes: evaluated here, committed by the store by compare-and-set on the version.
 
 use scim_relay_sdk::scim::{
-    self, Attributes, MemberOp, PatchRequest, Projection, Quirk, ResourceKind, ScimType, normalize,
+    self, Attributes, MemberOp, PatchRequest, Projection, Quirk, ResourceId, ResourceKind,
+    ScimType, normalize,
 };
 use serde_json::Value;
 
@@ -137,13 +138,13 @@ impl<'a> Editor<'a> {
         Err(contended(id))
     }
 
-    /// Deletes a resource (RFC 7644 section 3.6).
+    /// Deletes a resource (RFC 7644 section 3.6), and says which one it was.
     pub async fn delete(
         &self,
         kind: ResourceKind,
         id: &str,
         precondition: &Precondition,
-    ) -> Result<()> {
+    ) -> Result<ResourceId> {
         let directory = self.directory;
         let stored = directory.stored(kind, id).await?;
         precondition.check(stored.version)?;
@@ -153,7 +154,7 @@ impl<'a> Editor<'a> {
             .delete(directory.organization, kind, stored.id, expected, self.origin())
             .await?;
         match deletion {
-            Deletion::Done => Ok(()),
+            Deletion::Done => Ok(stored.id),
             Deletion::NotFound => Err(scim::Error::not_found(id).into()),
             Deletion::Conflict(version) => Err(precondition::failed(version).into()),
         }

@@ -102,10 +102,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The JSON body of a write.
-pub(super) struct Document(pub(super) Value);
+/// The body of a write.
+pub(super) struct Unread(Vec<u8>);
 
-impl<S: Sync> FromRequest<S> for Document {
+impl Unread {
+    pub(super) fn parse(self) -> Result<Value, Failure> {
+        // Positions are said, values never are. What is nested too deeply ends here as well.
+        serde_json::from_slice(&self.0).map_err(|error| {
+            scim::Error::invalid_syntax(format!("the body is not JSON: {error}")).into()
+        })
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Unread {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
@@ -117,10 +126,18 @@ impl<S: Sync> FromRequest<S> for Document {
         let bytes = tokio::time::timeout(BODY_TIMEOUT, read(body, caller.max_body))
             .await
             .map_err(|_| Failure::new(408, "the body took too long to arrive"))??;
-        // Positions are said, values never are. What is nested too deeply ends here as well.
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            scim::Error::invalid_syntax(format!("the body is not JSON: {error}")).into()
-        })
+        Ok(Self(bytes))
+    }
+}
+
+/// The same, as JSON.
+pub(super) struct Document(pub(super) Value);
+
+impl<S: Sync> FromRequest<S> for Document {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        Unread::from_request(request, state).await?.parse().map(Self)
     }
 }
 

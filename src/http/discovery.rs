@@ -12,7 +12,7 @@ type Answer = Result<Response, Failure>;
 
 pub(super) async fn service_provider_config(call: Call) -> Answer {
     unfiltered(&call)?;
-    Ok(answer(&scim::service_provider_config(call.caller.directory.base())))
+    Ok(answer(&scim::service_provider_config(call.caller.directory.base(), call.caller.max_body)))
 }
 
 pub(super) async fn resource_types(call: Call) -> Answer {

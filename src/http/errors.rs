@@ -39,6 +39,11 @@ impl Failure {
         Self { error, retry_after: Some(wait) }
     }
 
+    /// As one operation of a bulk tells it.
+    pub(super) fn error(&self) -> &scim::Error {
+        &self.error
+    }
+
     /// We failed. `cause` is for the log.
     pub(super) fn internal(cause: &str) -> Self {
         let id = Uuid::new_v4();

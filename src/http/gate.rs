@@ -16,12 +16,15 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKind};
 use super::auth::{self, Caller};
 use super::call::PLAIN_JSON;
 use super::errors::Failure;
-use super::resources::Outcome;
+use super::outcome::{Outcome, Outcomes};
 use super::{Peer, Scim};
 use crate::metrics;
 
 /// The label of requests that named no organization of ours, or had no token for it.
 const NOBODY: &str = "unknown";
+
+/// The label of requests that are about many resources.
+const BULK: &str = "bulk";
 
 pub(super) async fn pass(
     State(scim): State<Arc<Scim>>,
@@ -121,6 +124,7 @@ fn resource(path: &str) -> &'static str {
         Some("Users") => ResourceKind::User.name(),
         Some("Groups") => ResourceKind::Group.name(),
         Some("ServiceProviderConfig" | "ResourceTypes" | "Schemas") => "discovery",
+        Some("Bulk") => BULK,
         _ => "other",
     }
 }
@@ -137,7 +141,7 @@ fn account(
     let status = response.status().as_u16();
     let resource = resource(path);
     let organization = caller.map_or(NOBODY, |caller| &caller.directory.info().key);
-    let outcome = response.extensions().get::<Outcome>();
+    let outcomes = response.extensions().get().map_or(&[][..], |Outcomes(all)| all);
 
     let request = metrics::Request {
         organization: organization.to_owned(),
@@ -148,17 +152,17 @@ fn account(
     };
     scim.metrics.http_requests.get_or_create(&request).inc();
     scim.metrics.http_duration.observe(took.as_secs_f64());
-    for quirk in outcome.iter().flat_map(|outcome| &outcome.quirks) {
+    for quirk in outcomes.iter().flat_map(|outcome| &outcome.quirks) {
         let tolerated = metrics::Tolerated {
             organization: organization.to_owned(),
             quirk: quirk.word().to_owned(),
         };
         scim.metrics.quirks.get_or_create(&tolerated).inc();
     }
-    if let Some(verb) = outcome.and_then(|outcome| outcome.verb) {
+    for (outcome, verb) in outcomes.iter().filter_map(|one| one.verb.map(|verb| (one, verb))) {
         let changed = metrics::Changed {
             organization: organization.to_owned(),
-            resource: resource.to_owned(),
+            resource: outcome.kind.name().to_owned(),
             verb: verb.to_owned(),
         };
         scim.metrics.changes.get_or_create(&changed).inc();
@@ -166,12 +170,21 @@ fn account(
 
     let Some(caller) = caller else { return };
     let last = path.rsplit('/').next().and_then(ResourceId::parse);
-    let id = outcome.and_then(|outcome| outcome.id).or(last).map(tracing::field::display);
+    let made = match outcomes {
+        [one] => Some(one.id),
+        _ => None,
+    };
+    let id = made.or(last).map(tracing::field::display);
     let (token, ms) = (&*caller.token.lookup, took.as_millis() as u64);
     if method.is_safe() {
         tracing::debug!(%method, resource, id, status, ms, organization, token, "read");
     } else {
         tracing::info!(%method, resource, id, status, ms, organization, token, "write");
+    }
+    if resource == BULK {
+        for Outcome { kind, id, verb, .. } in outcomes {
+            tracing::info!(resource = kind.name(), %id, verb, organization, token, "bulk write");
+        }
     }
 }
 
@@ -248,6 +261,7 @@ mod tests {
         assert_eq!(resource("/scim/a/v2/Users/42"), "User");
         assert_eq!(resource("/scim/a/v2/Groups"), "Group");
         assert_eq!(resource("/scim/a/v2/Schemas"), "discovery");
+        assert_eq!(resource("/scim/a/v2/Bulk"), "bulk");
         assert_eq!(resource("/scim/a/v2/Ada"), "other");
         assert_eq!(resource("/"), "other");
     }

@@ -1,11 +1,14 @@
 //! How much one may ask: requests of an organization, the size of one, guesses at tokens.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::config::RateLimit;
 use crate::store::OrgId;
@@ -46,6 +49,22 @@ impl Limiter {
 
     pub(super) fn forget_the_quiet(&self) {
         self.rate.retain_recent();
+    }
+}
+
+/// Whose bulk is being carried out: one of an organization at a time, since one may take long and
+/// hold much.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<OrgId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits in line. The turn ends with what is returned.
+    pub(super) async fn take(&self, organization: OrgId) -> OwnedMutexGuard<()> {
+        let line = {
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lines.entry(organization).or_default())
+        };
+        line.lock_owned().await
     }
 }
 
@@ -90,6 +109,8 @@ fn network(peer: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -101,6 +122,16 @@ mod tests {
         let wait = limiter.admit(OrgId(1)).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
         assert_eq!(limiter.admit(OrgId(2)), Ok(()));
+    }
+
+    #[test]
+    fn the_bulks_of_one_organization_wait_in_line() {
+        let turns = Turns::default();
+        let first = turns.take(OrgId(1)).now_or_never().unwrap();
+        assert!(turns.take(OrgId(1)).now_or_never().is_none());
+        assert!(turns.take(OrgId(2)).now_or_never().is_some());
+        drop(first);
+        assert!(turns.take(OrgId(1)).now_or_never().is_some());
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The SCIM service: what identity providers talk to.
 //!
 //! `server` takes connections and `tls` makes them private; `gate` is what every request passes,
-//! with `auth` and `limits`; `routes` is the page of addresses, `resources` and `discovery` answer
-//! them, reading with `call` and refusing with `errors`. `health` is for load balancers. Knows
+//! with `auth` and `limits`; `routes` is the page of addresses, `resources`, `bulk` and `discovery`
+//! answer them, reading with `call` and refusing with `errors`. `health` is for load balancers. Knows
 //! nothing of connectors, queues and SQL.
 
 mod auth;
+mod bulk;
 mod call;
 mod discovery;
 mod errors;
 mod gate;
 mod health;
 mod limits;
+mod outcome;
 mod resources;
 mod routes;
 mod server;
@@ -39,6 +41,7 @@ pub struct Scim {
     organizations: ArcSwap<HashMap<Arc<str>, Directory>>,
     limits: ArcSwap<limits::Limiter>,
     guesses: limits::Guesses,
+    turns: limits::Turns,
     tokens: Arc<TokenBook>,
     metrics: Arc<Metrics>,
     clock: SharedClock,
@@ -58,6 +61,7 @@ impl Scim {
             organizations: ArcSwap::default(),
             limits: ArcSwap::from_pointee(limits::Limiter::new(limits)),
             guesses: limits::Guesses::default(),
+            turns: limits::Turns::default(),
             tokens,
             metrics,
             clock,

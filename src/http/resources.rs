@@ -3,23 +3,15 @@
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use scim_relay_sdk::scim::{ListQuery, Projection, Quirk, ResourceId, ResourceKind};
+use scim_relay_sdk::scim::{ListQuery, Projection, ResourceKind};
 
 use super::call::{Call, Document, Id, SCIM_JSON};
 use super::errors::Failure;
+use super::outcome::{Outcome, Outcomes};
 use crate::directory::Served;
 
 type Kind = Extension<ResourceKind>;
 type Answer = Result<Response, Failure>;
-
-/// What an answer is about, left with it for the gate to count and to log.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    pub(super) id: Option<ResourceId>,
-    pub(super) quirks: Vec<Quirk>,
-    /// What was written, if anything was.
-    pub(super) verb: Option<&'static str>,
-}
 
 /// RFC 7644 section 3.4.2.
 pub(super) async fn list(Extension(kind): Kind, call: Call) -> Answer {
@@ -84,9 +76,9 @@ pub(super) async fn patch(
 /// RFC 7644 section 3.6.
 pub(super) async fn delete(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
     let editor = call.caller.editor()?;
-    editor.delete(kind, &id, &call.precondition()).await?;
-    let outcome = Outcome { id: ResourceId::parse(&id), quirks: Vec::new(), verb: Some("deleted") };
-    Ok((StatusCode::NO_CONTENT, Extension(outcome)).into_response())
+    let id = editor.delete(kind, &id, &call.precondition()).await?;
+    Ok((StatusCode::NO_CONTENT, Extension(Outcomes::from(Outcome::deleted(kind, id))))
+        .into_response())
 }
 
 fn answer(
@@ -95,20 +87,18 @@ fn answer(
     served: Served,
     verb: Option<&'static str>,
 ) -> Response {
+    let Served { kind, id, body, etag, location, quirks, changed } = served;
     let mut response = if with_body {
-        (status, [(header::CONTENT_TYPE, SCIM_JSON)], served.body).into_response()
+        (status, [(header::CONTENT_TYPE, SCIM_JSON)], body).into_response()
     } else {
         status.into_response()
     };
     let headers = response.headers_mut();
-    for (name, text) in [(header::ETAG, &served.etag), (header::LOCATION, &served.location)] {
+    for (name, text) in [(header::ETAG, &etag), (header::LOCATION, &location)] {
         let value = HeaderValue::from_str(text).expect("made of our own address and a number");
         headers.insert(name, value);
     }
-    response.extensions_mut().insert(Outcome {
-        id: Some(served.id),
-        quirks: served.quirks,
-        verb: verb.filter(|_| served.changed),
-    });
+    let outcome = Outcome { kind, id, quirks, verb: verb.filter(|_| changed) };
+    response.extensions_mut().insert(Outcomes::from(outcome));
     response
 }

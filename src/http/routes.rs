@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use scim_relay_sdk::scim::ResourceKind;
 use tower::Layer;
 
 use super::errors::Failure;
-use super::{Scim, discovery, gate, resources};
+use super::{Scim, bulk, discovery, gate, resources};
 
 /// The service. Whatever is asked for passes the gate first, so that who has no token learns
 /// nothing, not even which addresses there are.
@@ -23,7 +23,7 @@ pub fn router(scim: Arc<Scim>) -> Router {
         .merge(resource(ResourceKind::User, "/Users", "/Users/{id}", "/Users/.search"))
         .merge(resource(ResourceKind::Group, "/Groups", "/Groups/{id}", "/Groups/.search"))
         .route("/.search", any(not_implemented))
-        .route("/Bulk", any(not_implemented))
+        .route("/Bulk", post(bulk::carry_out).with_state(Arc::clone(&scim)))
         .route("/Me", any(not_implemented));
     let routes = Router::new()
         .nest("/scim/{organization}/v2", base)

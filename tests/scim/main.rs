@@ -3,6 +3,7 @@
 
 mod access;
 mod bodies;
+mod bulk;
 mod connections;
 mod providers;
 mod races;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::bulk::MAX_BULK_OPERATIONS;
 use super::list::MAX_COUNT;
 use super::resource::ResourceKind;
 use super::schema::{SCHEMA_URN, Schema, Schemas};
@@ -9,13 +10,18 @@ use super::schema::{SCHEMA_URN, Schema, Schemas};
 pub const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 
-/// The body of `/ServiceProviderConfig`; `base` is the organization's base address.
-pub fn service_provider_config(base: &str) -> Value {
+/// The body of `/ServiceProviderConfig`; `base` is the organization's base address, `max_payload`
+/// the size of the largest request that is taken.
+pub fn service_provider_config(base: &str, max_payload: usize) -> Value {
     let base = base.trim_end_matches('/');
     json!({
         "schemas": [CONFIG_URN],
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "bulk": {
+            "supported": true,
+            "maxOperations": MAX_BULK_OPERATIONS,
+            "maxPayloadSize": max_payload,
+        },
         "filter": { "supported": true, "maxResults": MAX_COUNT },
         // A password is passed on to targets that want it, but none is kept or checked here.
         "changePassword": { "supported": false },
@@ -118,10 +124,10 @@ mod tests {
 
     #[test]
     fn the_configuration_says_what_the_relay_does() {
-        let config = service_provider_config("https://x/v2/");
+        let config = service_provider_config("https://x/v2/", 1 << 20);
         for (feature, supported) in [
             ("patch", true),
-            ("bulk", false),
+            ("bulk", true),
             ("filter", true),
             ("changePassword", false),
             ("sort", false),

@@ -1,9 +1,10 @@
 //! SCIM as RFC 7643 and RFC 7644 say it: pure functions over values.
 //!
 //! What a resource may look like is in `schema` (the builtin ones in `core`); `validate` reads a
-//! whole resource, `patch` a change to one; `path` and `filter` are the two small languages;
+//! whole resource, `patch` a change to one, `bulk` many writes; `path` and `filter` are the two small languages;
 //! `list` and `projection` are what a query asks for, `discovery` what the service says of itself.
 
+mod bulk;
 mod core;
 mod discovery;
 mod error;
@@ -20,6 +21,9 @@ mod schema;
 mod select;
 mod validate;
 
+pub use bulk::{
+    BULK_REQUEST_URN, BULK_RESPONSE_URN, Bulk, BulkStep, BulkWrite, MAX_BULK_OPERATIONS,
+};
 pub use core::{BUILDING_URN, ENTERPRISE_URN, GROUP_URN, USER_URN};
 pub use discovery::{
     CONFIG_URN, RESOURCE_TYPE_URN, resource_types, schema_json, service_provider_config,
