@@ -17,8 +17,8 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 pub(crate) struct Provider {
     client: Client<HttpConnector, Full<Bytes>>,
     /// `http://…/scim/lillevik/v2`
-    base: String,
-    token: String,
+    pub(crate) base: String,
+    pub(crate) token: String,
 }
 
 /// What the relay answered.
@@ -68,6 +68,14 @@ impl Provider {
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/scim+json")
             .body(Full::from(text))?;
+        self.send_as_is(request).await
+    }
+
+    /// Sends a request with nothing but what it has.
+    pub(crate) async fn send_as_is(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let response = self.client.request(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await?.to_bytes();

@@ -28,7 +28,9 @@ static STARTED: AtomicU16 = AtomicU16::new(0);
 /// What a relay is started with.
 #[derive(Default)]
 pub(crate) struct Setup {
-    organizations: Vec<&'static str>,
+    organizations: Vec<String>,
+    /// More of the main file, behind the organizations.
+    pub(crate) lines: String,
     connectors: BTreeMap<String, String>,
     data: Option<PathBuf>,
 }
@@ -36,11 +38,11 @@ pub(crate) struct Setup {
 impl Setup {
     /// One organization, lillevik, and no connector.
     pub(crate) fn new() -> Self {
-        Self { organizations: vec!["lillevik"], ..Self::default() }
+        Self { organizations: vec!["lillevik".to_owned()], ..Self::default() }
     }
 
-    pub(crate) fn organization(mut self, key: &'static str) -> Self {
-        self.organizations.push(key);
+    pub(crate) fn organization(mut self, key: impl Into<String>) -> Self {
+        self.organizations.push(key.into());
         self
     }
 
@@ -58,13 +60,15 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Relay {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let (address, console) = own_addresses();
         let mut relay = Relay {
-            address: own_address(),
+            address,
+            console,
             data: self.data.unwrap_or_else(|| folder.path().join("data")),
             folder,
             process: None,
         };
-        relay.write_main_file(&self.organizations);
+        relay.write_main_file(&self.organizations, &self.lines);
         fs::create_dir(relay.path("connectors.d")).expect("a folder for the connectors");
         for (name, text) in &self.connectors {
             relay.write_connector(name, text);
@@ -74,19 +78,22 @@ impl Setup {
     }
 }
 
-/// An address of this machine that no other relay has: the whole of 127/8 is this machine, so the
+/// Two addresses of this machine that no other relay has: the whole of 127/8 is this machine, so the
 /// process's number and a port that counts up make one. A free port that the system names could be
 /// taken for an outgoing connection while the relay restarts.
-fn own_address() -> String {
+fn own_addresses() -> (String, String) {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let host = Ipv4Addr::new(127, 64 | (high & 0x3f), middle, low);
-    format!("{host}:{}", 8_000 + 2 * STARTED.fetch_add(1, Ordering::Relaxed))
+    let port = 8_000 + 2 * STARTED.fetch_add(1, Ordering::Relaxed);
+    (format!("{host}:{port}"), format!("{host}:{}", port + 1))
 }
 
 /// A relay, gone when it is dropped.
 pub(crate) struct Relay {
-    /// Host and port of the listener; the console's port is the next.
+    /// Host and port of the listener.
     address: String,
+    /// Those of the console.
+    pub(crate) console: String,
     data: PathBuf,
     folder: TempDir,
     process: Option<Child>,
@@ -97,9 +104,7 @@ impl Relay {
         self.folder.path().join(name)
     }
 
-    fn write_main_file(&self, organizations: &[&str]) {
-        let (host, port) = self.address.rsplit_once(':').expect("it has a port");
-        let console = port.parse::<u16>().expect("a port") + 1;
+    fn write_main_file(&self, organizations: &[String], more: &str) {
         let organizations: Vec<String> = organizations
             .iter()
             .map(|key| {
@@ -109,9 +114,10 @@ impl Relay {
         let text = format!(
             "data_dir = \"{}\"\n[listener]\naddress = \"{}\"\n\
              rate_limit = {{ per_second = 100000, burst = 100000 }}\n\
-             [console]\naddress = \"{host}:{console}\"\n[admin]\nsocket = \"{}\"\n{}",
+             [console]\naddress = \"{}\"\n[admin]\nsocket = \"{}\"\n{}{more}",
             self.data.display(),
             self.address,
+            self.console,
             self.path("admin.sock").display(),
             organizations.concat(),
         );

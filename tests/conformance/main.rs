@@ -1,0 +1,10 @@
+//! The SCIM service before strangers: what identity providers say, to the program itself.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test, helpers included")]
+
+#[path = "../kit/mod.rs"]
+#[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
+mod kit;
+
+mod conversation;
+mod replay;
