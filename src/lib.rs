@@ -15,3 +15,4 @@ pub mod operator;
 pub mod reconcile;
 pub mod store;
 pub mod token;
+pub mod vault;

@@ -53,9 +53,10 @@ pub(super) async fn preview(
     let resource = delivery::resource(&case, organization);
     let first = Try { in_doubt: false, permit: Permit::ALL, number: 1, now };
     let work = delivery::judge(case, resource, built.as_ref(), &config.scope, first);
-    let Some(work) = work else {
+    let Some(mut work) = work else {
         return Ok("out of this connector's scope: nothing would be written\n".to_owned());
     };
+    work.password = has_password(&body, organization).then(|| "***".into());
     let preview = built.preview(&work).await;
     preview.map(|preview| preview.text).map_err(|error| Failure::Failed(error.chain()))
 }
@@ -158,12 +159,19 @@ fn imagine(
         groups: groups(body),
         link: None,
         change,
+        password: None,
         members: (is_group && connector.wants_members()).then(|| MemberDelta::All(Vec::new())),
         gone: false,
         mark: 0,
         covers: 0,
         member_mark: 0,
     })
+}
+
+/// Whether the file gives a password, which a preview shows as `***`.
+fn has_password(body: &Value, organization: &OrganizationInfo) -> bool {
+    let normalized = normalize(body.clone(), organization.schemas.of(kind_of(body)));
+    normalized.is_ok_and(|resource| resource.password.is_some())
 }
 
 /// By its schemas; a resource that names none is a group when it has no userName.

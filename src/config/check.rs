@@ -8,25 +8,28 @@ use std::sync::Arc;
 
 use http::Uri;
 use jiff::tz::TimeZone;
-use scim_relay_sdk::connector::OrganizationInfo;
+use scim_relay_sdk::connector::{OrganizationInfo, Secret, Secrets as _};
 use scim_relay_sdk::scim::{Attribute, GROUP_URN, Schema, Schemas, USER_URN};
+use secrecy::SecretString;
 
+use super::diagnostic::Severity;
 use super::file::{self, File};
 use super::read::Reading;
-use super::secrets::{is_world_readable, reason};
-use super::source::Sheet;
+use super::secrets::{SystemSecrets, is_world_readable, reason};
+use super::source::{Finding, Sheet};
 use super::words::near;
-use super::{Config, Listener, RateLimit, Retention, Tls};
+use super::{Config, Listener, RateLimit, Retention, Tls, passwords};
 
 /// Checks the file and makes of it what can run, without the connectors. What was misread is not
 /// checked a second time; with any error on the sheet, the result is not fit to run.
 pub(super) fn main_file(
     path: &Path,
-    folder: &Path,
+    credentials: Option<&Path>,
     reading: &Reading<File>,
     file: &File,
     sheet: &mut Sheet,
 ) -> Config {
+    let folder = path.parent().unwrap_or(Path::new("/"));
     if reading.is_sound("listener") {
         check_listener(file, folder, sheet);
     }
@@ -39,6 +42,7 @@ pub(super) fn main_file(
         String::new()
     };
     check_store(file, sheet);
+    passwords::check(file, &SystemSecrets::new(folder, credentials.map(Path::to_owned)), sheet);
     if file.organizations.is_empty() && reading.is_sound("organizations") {
         sheet
             .warning("organizations", "there is no organization, so nobody can push to the relay")
@@ -54,6 +58,7 @@ pub(super) fn main_file(
         admin_socket: folder.join(&file.admin.socket),
         retention: retention(file, sheet),
         organizations: organizations(reading, file, sheet),
+        password_key: file.passwords.key.clone(),
         connectors: Vec::new(),
     }
 }
@@ -368,6 +373,44 @@ fn is_attribute_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$'))
 }
 
+/// Reads a secret and says what is wrong with where it is; `None` if it cannot be had here.
+pub(super) fn check_secret(
+    secret: &Secret,
+    path: &str,
+    secrets: &SystemSecrets,
+    sheet: &mut Sheet,
+) -> Option<SecretString> {
+    let reference = secret.reference();
+    if secrets.is_out_of_reach(reference) {
+        sheet.findings.push(Finding {
+            severity: Severity::Warning,
+            span: sheet.source.span(path),
+            message: "the credential comes from systemd, so only the service can read it"
+                .to_owned(),
+            help: None,
+        });
+        return None;
+    }
+    let text = match secrets.read(reference) {
+        Ok(text) => text,
+        Err(error) => {
+            sheet.error(path, error.0);
+            return None;
+        }
+    };
+    if secret.is_inline() {
+        sheet.warning(path, "the secret stands in the configuration itself").help(
+            "keep it elsewhere: `{ file = \"...\" }`, `{ env = \"...\" }` or \
+             `{ credential = \"...\" }`",
+        );
+    } else if let Some(file) = secrets.file(reference)
+        && is_world_readable(&file)
+    {
+        warn_world_readable(&file, path, sheet);
+    }
+    Some(text)
+}
+
 /// Whether a file that the configuration names can be opened; if not, that is an error.
 fn check_file(path: &Path, key: &str, sheet: &mut Sheet) -> bool {
     match std::fs::File::open(path) {
@@ -380,7 +423,7 @@ fn check_file(path: &Path, key: &str, sheet: &mut Sheet) -> bool {
     }
 }
 
-pub(super) fn warn_world_readable(path: &Path, key: &str, sheet: &mut Sheet) {
+fn warn_world_readable(path: &Path, key: &str, sheet: &mut Sheet) {
     let path = path.display();
     sheet
         .warning(key, format!("everybody on this machine may read the secret in `{path}`"))

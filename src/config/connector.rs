@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use scim_relay_sdk::connector::{
-    BuildContext, Connector, OrganizationInfo, Problem, Scope, Secrets as _,
-};
+use scim_relay_sdk::connector::{BuildContext, Connector, OrganizationInfo, Problem, Scope};
 use scim_relay_sdk::scim::ResourceKind;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::check::{checked_name, warn_world_readable};
-use super::diagnostic::{Diagnostic, Severity};
+use super::check::{check_secret, checked_name};
+use super::diagnostic::Diagnostic;
 use super::file::{CONNECTOR_TOP, ConnectorFile};
 use super::kinds::{AnySettings, Kind};
 use super::read::{Around, Reading, decode, join, read};
-use super::secrets::{SystemSecrets, is_world_readable};
+use super::secrets::SystemSecrets;
 use super::source::{Finding, Parsed, Sheet, Source};
 use super::words::{listed, near};
 use super::{ConnectorConfig, Limits, Orphans, Reconcile, Retry};
@@ -28,6 +26,8 @@ pub(super) struct Surroundings<'a> {
     /// None where the main file does not say, being at fault itself.
     pub(super) organizations: Option<&'a BTreeMap<Arc<str>, Arc<OrganizationInfo>>>,
     pub(super) credentials: Option<&'a Path>,
+    /// Whether passwords that a connector asks for can be kept for it.
+    pub(super) seals_passwords: bool,
 }
 
 /// Reads and checks one file; `absolute` is where it is, however it was named.
@@ -71,6 +71,15 @@ pub(super) fn connector_file(
         cover_secrets(settings.as_ref(), &mut sheet);
         if file.enabled {
             check_secrets(settings.as_ref(), absolute, around.credentials, &mut sheet);
+            if settings.wants_password() && !around.seals_passwords {
+                sheet
+                    .warning(
+                        settings.kind(),
+                        "it asks for people's passwords, and there is no key to seal them with, so \
+                         they are dropped",
+                    )
+                    .help("give the main file `[passwords] key = { credential = \"...\" }`");
+            }
         }
     }
 
@@ -311,32 +320,7 @@ fn check_secrets(
     let folder = file.parent().unwrap_or(Path::new("/"));
     let secrets = SystemSecrets::new(folder, credentials.map(Path::to_owned));
     for (path, secret) in settings.secrets() {
-        let reference = secret.reference();
-        let path = join(settings.kind(), path);
-        if secrets.is_out_of_reach(reference) {
-            sheet.findings.push(Finding {
-                severity: Severity::Warning,
-                span: sheet.source.span(&path),
-                message: "the credential comes from systemd, so only the service can read it"
-                    .to_owned(),
-                help: None,
-            });
-            continue;
-        }
-        if let Err(error) = secrets.read(reference) {
-            sheet.error(&path, error.0);
-            continue;
-        }
-        if secret.is_inline() {
-            sheet.warning(&path, "the secret stands in the configuration itself").help(
-                "keep it elsewhere: `{ file = \"...\" }`, `{ env = \"...\" }` or \
-                 `{ credential = \"...\" }`",
-            );
-        } else if let Some(file) = secrets.file(reference)
-            && is_world_readable(&file)
-        {
-            warn_world_readable(&file, &path, sheet);
-        }
+        check_secret(secret, &join(settings.kind(), path), &secrets, sheet);
     }
 }
 

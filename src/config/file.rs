@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use scim_relay_sdk::connector::{Period, Rate, Size};
+use scim_relay_sdk::connector::{Period, Rate, Secret, Size};
 use scim_relay_sdk::scim::{AttributeType, Filter, ResourceKind};
 use serde::{Deserialize, Deserializer, de};
 
@@ -30,6 +30,7 @@ pub(super) struct File {
     pub(super) admin: Admin,
     pub(super) store: Store,
     pub(super) retention: Retention,
+    pub(super) passwords: Passwords,
     /// Who may push to the relay.
     pub(super) organizations: BTreeMap<String, Organization>,
 }
@@ -51,6 +52,7 @@ impl Default for File {
             admin: Admin::default(),
             store: Store::default(),
             retention: Retention::default(),
+            passwords: Passwords::default(),
             organizations: BTreeMap::new(),
         }
     }
@@ -157,6 +159,14 @@ impl Default for Retention {
         const DAY: u64 = 86_400;
         Self { changes: Period::from_secs(90 * DAY), reports: Period::from_secs(365 * DAY) }
     }
+}
+
+/// What becomes of passwords that a provider sends.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Passwords {
+    /// What they are sealed with until they are passed on.
+    pub(super) key: Option<Secret>,
 }
 
 /// One tenant; its key is part of its address.

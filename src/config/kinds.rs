@@ -46,6 +46,8 @@ pub trait AnySettings: Send + Sync {
     fn check(&self, several_organizations: bool) -> Vec<Problem>;
     /// See [`Settings::secrets`].
     fn secrets(&self) -> Vec<(&'static str, &Secret)>;
+    /// See [`Settings::wants_password`].
+    fn wants_password(&self) -> bool;
     /// See [`Settings::build`].
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem>;
 }
@@ -61,6 +63,10 @@ impl<S: Settings> AnySettings for S {
 
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         Settings::secrets(self)
+    }
+
+    fn wants_password(&self) -> bool {
+        Settings::wants_password(self)
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {

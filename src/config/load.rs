@@ -44,8 +44,7 @@ pub fn load(
         let reading: Reading<File> = read(tree, &around, decode::<File>);
         sheet.note(&reading);
         if let Some(file) = &reading.value {
-            let folder = absolute.parent().unwrap_or(Path::new("/"));
-            config = Some(check::main_file(&absolute, folder, &reading, file, &mut sheet));
+            config = Some(check::main_file(&absolute, credentials, &reading, file, &mut sheet));
             organizations_known = reading.is_sound("organizations");
         }
     }
@@ -57,6 +56,7 @@ pub fn load(
         kinds,
         organizations: config.as_ref().filter(|_| organizations_known).map(|c| &c.organizations),
         credentials,
+        seals_passwords: config.as_ref().is_none_or(|config| config.password_key.is_some()),
     };
     let mut connectors = Vec::new();
     for file in &files {

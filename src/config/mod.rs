@@ -12,6 +12,7 @@ mod file;
 mod kinds;
 mod load;
 mod mask;
+mod passwords;
 mod read;
 mod schedule;
 mod secrets;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use scim_relay_sdk::connector::{OrganizationInfo, Rate, Scope};
+use scim_relay_sdk::connector::{OrganizationInfo, Rate, Scope, Secret};
 use serde::Deserialize;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Spot, render};
@@ -55,6 +56,8 @@ pub struct Config {
     pub admin_socket: PathBuf,
     pub retention: Retention,
     pub organizations: BTreeMap<Arc<str>, Arc<OrganizationInfo>>,
+    /// Where the key is that passwords are sealed with.
+    password_key: Option<Secret>,
     /// By name.
     pub connectors: Vec<ConnectorConfig>,
 }

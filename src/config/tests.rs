@@ -5,9 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use proptest::prelude::*;
-use scim_relay_sdk::connector::{
-    BuildContext, Connector, Period, Problem, Secret, Settings, Template,
-};
+use scim_relay_sdk::connector::{BuildContext, Connector, Period, Problem, Settings, Template};
 use serde::{Deserialize, Deserializer, de};
 use toml::de::ValueDeserializer;
 
@@ -15,6 +13,7 @@ use super::file::{CONNECTOR_TOP, ConnectorFile, FILE_TOP, File};
 use super::read::{Around, decode, read};
 use super::source::Source;
 use super::*;
+use crate::vault::Vault;
 
 /// A connector's section like any other, so that no test here waits for a real connector.
 #[derive(Debug, Deserialize)]
@@ -86,6 +85,12 @@ impl Settings for Book {
         let password = self.bind_password.as_ref().map(|secret| ("bind_password", secret));
         let seal = self.seal.as_ref().map(|secret| ("seal", secret));
         password.into_iter().chain(seal).collect()
+    }
+
+    fn wants_password(&self) -> bool {
+        self.users
+            .as_ref()
+            .is_some_and(|users| users.attributes.values().any(|one| one.reads("password")))
     }
 
     fn build(&self, _: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {
@@ -504,6 +509,60 @@ fn control_characters_of_a_file_do_not_reach_the_terminal() {
     assert!(!told.contains(['\u{1b}', '\u{9b}']), "{told:?}");
 }
 
+const ASKS: &str = "[book]\nurl = \"https://library.example\"\n[book.users]\ndn = \"x\"\n\
+                    [book.users.attributes]\npin = \"{{ password }}\"\n";
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+#[test]
+fn passwords_are_sealed_with_a_key_from_wherever_a_secret_may_be() {
+    let main = format!("[passwords]\nkey = {{ file = \"key\" }}\n{MAIN}[organizations.nordvik]\n");
+    let asks = format!("organizations = [\"lillevik\"]\n{ASKS}");
+    let folder = Folder::of(&main, &[("asks.toml", &asks), ("not.toml", BOOK)]);
+    let file = folder.path().join("key");
+    fs::write(&file, format!("{KEY}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let (config, warnings) = folder.load().unwrap();
+    assert_eq!(render(&warnings, false), "");
+    let vault = config.vault(None).unwrap().unwrap();
+    assert_eq!(vault.id(), Vault::new(&KEY.into()).unwrap().id());
+    assert!(config.wants_passwords("lillevik") && !config.wants_passwords("nordvik"));
+
+    // Gone after it was checked.
+    fs::remove_file(file).unwrap();
+    let error = config.vault(None).unwrap_err();
+    assert!(error.message.starts_with("passwords.key: the file `"), "{error:?}");
+}
+
+#[test]
+fn a_key_that_will_not_do_is_said_and_never_shown() {
+    let told = |key: &str| told(&format!("{MAIN}[passwords]\nkey = {key}\n"), &[]);
+    for (key, expected) in [
+        ("\"c2hvcnQ=\"", "error: the key has 5 bytes instead of 32; make one with `openssl rand"),
+        ("\"pass word\"", "error: the key is not base64; make one with `openssl rand"),
+        ("{ file = \"no-key\" }", "no-key` does not exist"),
+        ("{ credential = \"password-key\" }", "only the service can read it"),
+        (&format!("\"{KEY}\""), "warning: the secret stands in the configuration itself"),
+    ] {
+        let said = told(key);
+        assert!(said.contains(expected), "{said}");
+        let shown = ["c2hv", "pass word", &KEY[..8]].iter().any(|secret| said.contains(secret));
+        assert!(!shown, "{said}");
+    }
+}
+
+#[test]
+fn who_asks_for_passwords_that_nobody_keeps_is_warned() {
+    let said = told(MAIN, &[("asks.toml", ASKS)]);
+    assert!(
+        said.starts_with("warning: it asks for people's passwords, and there is no key"),
+        "{said}"
+    );
+    assert!(said.contains("asks.toml:1"), "{said}");
+    let off = format!("enabled = false\n{ASKS}");
+    assert_eq!(told(MAIN, &[("asks.toml", &off)]), "");
+    assert!(loaded(MAIN, &[("asks.toml", &off)]).vault(None).unwrap().is_none());
+}
+
 /// `# key = value` shows a default, `#> key = value` an example of a key without one.
 fn uncomment(example: &str, also_examples: bool) -> String {
     let setting = |line: &str| {
@@ -554,6 +613,7 @@ fn the_example_files_defaults_are_the_defaults() {
 fn the_example_files_examples_are_right() {
     let file = parsed::<File>(&uncomment(EXAMPLE, true), &[]);
     assert!(file.public_url.is_some() && file.listener.tls.is_some());
+    assert!(file.passwords.key.is_some());
     assert!(file.organizations["example"].schemas.len() == 1);
     let connector = parsed::<ConnectorFile>(&uncomment(CONNECTOR_EXAMPLE, true), &[]);
     assert!(connector.reconcile.schedule.is_some() && connector.scope.groups.is_some());

@@ -18,24 +18,33 @@ use crate::directory::Directory;
 use crate::http::{self, Limits};
 use crate::operator::Runtime;
 use crate::store::{Paused, Registration, Result, Store};
+use crate::vault::Vault;
 
 /// The enabled connectors of a configuration, made and not yet running.
-pub(super) struct Connectors(Vec<(ConnectorConfig, Arc<dyn Connector>)>);
+pub(super) struct Connectors {
+    made: Vec<(ConnectorConfig, Arc<dyn Connector>)>,
+    /// For those that ask for passwords.
+    vault: Option<Arc<Vault>>,
+}
 
 /// Makes every enabled connector, or says all that is wrong with them.
 pub(super) fn connectors(
     config: &Config,
     credentials: Option<&Path>,
 ) -> std::result::Result<Connectors, Vec<Diagnostic>> {
-    let mut built = Vec::new();
+    let mut made = Vec::new();
     let mut wrong = Vec::new();
     for connector in config.connectors.iter().filter(|connector| connector.enabled) {
         match connector.build(credentials) {
-            Ok(made) => built.push((connector.clone(), made)),
+            Ok(built) => made.push((connector.clone(), built)),
             Err(diagnostic) => wrong.push(diagnostic),
         }
     }
-    if wrong.is_empty() { Ok(Connectors(built)) } else { Err(wrong) }
+    let vault = config.vault(credentials).map_err(|diagnostic| wrong.push(diagnostic));
+    match vault {
+        Ok(vault) if wrong.is_empty() => Ok(Connectors { made, vault: vault.map(Arc::new) }),
+        _ => Err(wrong),
+    }
 }
 
 /// Registers what the configuration names with the store, and starts the lanes.
@@ -47,16 +56,24 @@ pub(super) async fn runtime(
     let keys: Vec<Arc<str>> = config.organizations.keys().cloned().collect();
     let ids = shared.store.organizations(keys.iter().map(ToString::to_string).collect()).await?;
     let organizations: BTreeMap<_, _> = keys.into_iter().zip(ids).collect();
+    let Connectors { made, vault } = connectors;
     let registrations =
-        connectors.0.iter().map(|(config, connector)| registration(config, connector.as_ref()));
+        made.iter().map(|(config, connector)| registration(config, connector.as_ref()));
     shared.store.register(registrations.collect()).await?;
+    let dropped = shared.store.passwords_open_with(vault.as_ref().map(|vault| vault.id())).await?;
+    if dropped > 0 {
+        tracing::warn!(
+            passwords = dropped,
+            "dropped passwords that wait to be passed on: the key they were sealed with is not the one that is configured"
+        );
+    }
     let rows = shared.store.connectors().await?;
-    let lanes = connectors
-        .0
+    let lanes = made
         .into_iter()
         .filter_map(|(config, connector)| {
             let row = rows.iter().find(|row| row.name == config.name)?;
-            Some(lane(config, connector, row.id, row.paused.clone()))
+            let vault = vault.clone().filter(|_| config.settings.wants_password());
+            Some(lane(config, connector, row.id, row.paused.clone(), vault))
         })
         .collect();
     Ok(Runtime {
@@ -65,6 +82,7 @@ pub(super) async fn runtime(
         organizations,
         // Those whose file is gone, too: what they left can still be looked at.
         connectors: rows.into_iter().map(|row| (row.name.into(), row.id)).collect(),
+        vault,
     })
 }
 
@@ -75,6 +93,7 @@ fn registration(config: &ConnectorConfig, connector: &dyn Connector) -> Registra
         every_event: connector.semantics() == Semantics::EveryEvent,
         members: connector.wants_members(),
         reads_groups: connector.reads().groups || config.scope.reads_groups(),
+        passwords: config.settings.wants_password(),
         enabled: true,
         backfills: connector.backfills(),
         fingerprint: config.fingerprint.clone(),
@@ -87,6 +106,7 @@ fn lane(
     connector: Arc<dyn Connector>,
     id: crate::store::ConnectorId,
     paused: Option<Paused>,
+    vault: Option<Arc<Vault>>,
 ) -> LaneSettings {
     LaneSettings {
         id,
@@ -104,6 +124,7 @@ fn lane(
         backoff: Backoff { first: config.retry.first, longest: config.retry.longest },
         give_up_after: config.retry.give_up_after,
         take_over: config.first_run == FirstRun::Go,
+        vault,
         paused,
     }
 }
@@ -121,7 +142,10 @@ pub(super) fn directories(
         .filter_map(|(key, id)| {
             let info = infos.get(key)?;
             let (store, clock) = (Arc::clone(store), clock.clone());
-            Some(Directory::new(store, clock, *id, Arc::clone(info), &runtime.config.public_url))
+            let vault = runtime.vault.clone().filter(|_| runtime.config.wants_passwords(key));
+            let url = &runtime.config.public_url;
+            let directory = Directory::new(store, clock, *id, Arc::clone(info), url);
+            Some(directory.passing_passwords(vault))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Permit, Verb, Work};
+use scim_relay_sdk::connector::{Permit, Verb, Wanted, Work};
 use scim_relay_sdk::scim::ResourceKind;
 
 use super::lane::Core;
@@ -112,17 +112,25 @@ fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> 
         step_aside: claim.reason == Reason::GiveWay,
     };
     let connector = settings.connector.as_ref();
+    let password = settings.vault.as_ref().zip(case.password.clone()).and_then(|(vault, sealed)| {
+        let opened = vault.open(&case.key, &sealed);
+        if opened.is_none() {
+            tracing::warn!(connector = %settings.name, resource = claim.resource.0, "a password cannot be opened with the key there is, and is left out");
+        }
+        opened
+    });
     let left_since = case.gone && !case.deleted;
     let is_late = claim.reason == Reason::Backfill
         || case.change.as_ref().is_some_and(|change| change.verb == Verb::Updated);
     let attempt = claim.attempts + 1;
-    let work = work::judge(
+    let mut work = work::judge(
         case,
         resource,
         connector,
         &settings.scope,
         work::Try { in_doubt: claim.in_doubt, permit, number: attempt, now },
     )?;
+    work.password = password.filter(|_| matches!(work.wanted, Wanted::Present(_)));
     let once = connector.once_key(&work).map(|key| OnceKey {
         connector: Arc::clone(&settings.name),
         organization: Arc::clone(&work.key.organization),
@@ -212,7 +220,7 @@ fn tell(shared: &Shared, settings: &LaneSettings, claim: &Claim, outcome: &Outco
                 .observe(lag);
             tracing::debug!(connector = %settings.name, resource = claim.resource.0, outcome = word, "delivered");
         }
-        Outcome::Parked { error } => {
+        Outcome::Parked { error } | Outcome::Partly { error, .. } => {
             tracing::warn!(connector = %settings.name, resource = claim.resource.0, error, "parked until a person looks: `scim-relay queue list --state parked`");
         }
         Outcome::Held { summary, .. } => {

@@ -34,6 +34,7 @@ pub use work::{Try, judge, resource};
 use crate::clock::SharedClock;
 use crate::metrics::Metrics;
 use crate::store::{ConnectorId, Paused, Store};
+use crate::vault::Vault;
 
 /// What a lane needs to know of its connector.
 pub struct LaneSettings {
@@ -52,6 +53,8 @@ pub struct LaneSettings {
     pub give_up_after: std::time::Duration,
     /// Entries that were there before may be changed without asking (`first_run = "go"`).
     pub take_over: bool,
+    /// For a connector that asks for passwords.
+    pub vault: Option<Arc<Vault>>,
     pub paused: Option<Paused>,
 }
 

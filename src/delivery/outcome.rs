@@ -52,6 +52,14 @@ pub(super) fn verdict(
     dice: f64,
 ) -> Verdict {
     let error = match attempt {
+        Attempt::Answered(Err(DeliveryError::Partly { link, reason })) => {
+            return Verdict {
+                outcome: Outcome::Partly { link: *link, error: reason },
+                word: "parked",
+                trouble: None,
+                happened: Some(true),
+            };
+        }
         Attempt::Answered(Ok(delivered)) => {
             return Verdict {
                 word: delivered.action.word(),

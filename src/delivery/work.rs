@@ -67,6 +67,7 @@ pub fn judge(
         wanted,
         change,
         members: case.members,
+        password: None,
         link: case.link,
         in_doubt,
         permit,

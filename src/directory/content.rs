@@ -33,6 +33,7 @@ pub(super) fn content(
             external_id: scim::external_id(attributes).map(str::to_owned),
         },
         changed: changed(attributes, before),
+        password: None,
     }
 }
 

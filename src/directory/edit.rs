@@ -48,7 +48,9 @@ impl<'a> Editor<'a> {
         let given = normalize(body, ty)?;
         let origin = self.origin();
         let id = ids::resource_id(origin.now);
-        let content = content::content(kind, id, &given.attributes, None, ty);
+        let password = directory.sealed(kind, id, given.password.as_ref());
+        let content =
+            content::content(kind, id, &given.attributes, None, ty).with_password(password);
         let members = given.members.unwrap_or_default().into_iter().map(|one| one.value).collect();
         let written = directory
             .store
@@ -78,8 +80,9 @@ impl<'a> Editor<'a> {
         };
         let evaluate = |stored: &Stored, before: &Attributes| {
             let content = content::content(kind, stored.id, &given.attributes, Some(before), ty);
+            let password = directory.sealed(kind, stored.id, given.password.as_ref());
             Ok(Next {
-                content: Some(content),
+                content: Some(content.with_password(password)),
                 members: members.clone(),
                 quirks: given.quirks.clone(),
             })
@@ -101,8 +104,11 @@ impl<'a> Editor<'a> {
         let request = PatchRequest::parse(body)?;
         let evaluate = |stored: &Stored, before: &Attributes| {
             let patched = request.apply(before, ty)?;
-            let content = (patched.attributes != *before)
-                .then(|| content::content(kind, stored.id, &patched.attributes, Some(before), ty));
+            let password = directory.sealed(kind, stored.id, patched.password.as_ref());
+            let content = (patched.attributes != *before || password.is_some()).then(|| {
+                content::content(kind, stored.id, &patched.attributes, Some(before), ty)
+                    .with_password(password)
+            });
             Ok(Next { content, members: patched.member_ops, quirks: patched.quirks })
         };
         self.change(kind, id, precondition, projection, evaluate).await

@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
-    self, ListQuery, Projection, Quirk, ResourceId, ResourceKind, ResourceType,
+    self, ListQuery, Projection, Quirk, ResourceId, ResourceKey, ResourceKind, ResourceType,
 };
+use secrecy::SecretString;
 
 use crate::clock::SharedClock;
 use crate::store::{ListRequest, OrgId, Store, StoreError, Stored, TokenId};
+use crate::vault::{Sealed, Vault};
 
 pub use edit::Editor;
 pub use precondition::Precondition;
@@ -29,6 +31,8 @@ pub struct Directory {
     info: Arc<OrganizationInfo>,
     /// `https://host/scim/{organization}/v2`, without a slash at its end.
     base: Arc<str>,
+    /// Where a connector asks for passwords and there is a key to seal them with.
+    vault: Option<Arc<Vault>>,
 }
 
 /// A resource as the provider gets it.
@@ -69,7 +73,19 @@ impl Directory {
         public_url: &str,
     ) -> Self {
         let base = format!("{}/scim/{}/v2", public_url.trim_end_matches('/'), info.key).into();
-        Self { store, clock, organization, info, base }
+        Self { store, clock, organization, info, base, vault: None }
+    }
+
+    /// Keeps passwords for the connectors that ask for them, sealed in this vault; without one they
+    /// are accepted and dropped.
+    #[must_use]
+    pub fn passing_passwords(self, vault: Option<Arc<Vault>>) -> Self {
+        Self { vault, ..self }
+    }
+
+    /// Whether a password that a provider sends reaches anybody.
+    pub fn passes_passwords(&self) -> bool {
+        self.vault.is_some()
     }
 
     /// The right to write, for a token that has it.
@@ -125,6 +141,16 @@ impl Directory {
         }
         body.push_str("]}");
         Ok(body)
+    }
+
+    fn sealed(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        password: Option<&SecretString>,
+    ) -> Option<Sealed> {
+        let key = ResourceKey { organization: Arc::clone(&self.info.key), kind, id };
+        Some(self.vault.as_ref()?.seal(&key, password?))
     }
 
     async fn stored(&self, kind: ResourceKind, id: &str) -> Result<Stored> {

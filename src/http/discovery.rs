@@ -5,6 +5,7 @@ use http::header;
 use scim_relay_sdk::scim::{self, LIST_URN};
 use serde_json::{Value, json};
 
+use super::auth::Caller;
 use super::call::{Call, Id, SCIM_JSON};
 use super::errors::Failure;
 
@@ -12,7 +13,9 @@ type Answer = Result<Response, Failure>;
 
 pub(super) async fn service_provider_config(call: Call) -> Answer {
     unfiltered(&call)?;
-    Ok(answer(&scim::service_provider_config(call.caller.directory.base(), call.caller.max_body)))
+    let Caller { directory, max_body, .. } = &call.caller;
+    let passes_passwords = directory.passes_passwords();
+    Ok(answer(&scim::service_provider_config(directory.base(), *max_body, passes_passwords)))
 }
 
 pub(super) async fn resource_types(call: Call) -> Answer {

@@ -23,6 +23,7 @@ use crate::delivery::Engine;
 use crate::metrics::Metrics;
 use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
 use crate::token::TokenBook;
+use crate::vault::Vault;
 
 pub use connectors::ConnectorLine;
 pub use preview::{Previewed, Subject};
@@ -36,6 +37,8 @@ pub struct Runtime {
     pub engine: Engine,
     pub organizations: BTreeMap<Arc<str>, OrgId>,
     pub connectors: BTreeMap<Arc<str>, ConnectorId>,
+    /// What passwords are sealed with.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// Everything a person can do. Cheap to clone.

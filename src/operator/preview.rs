@@ -53,6 +53,7 @@ impl Operator {
                     change.verb = Verb::Created;
                 }
                 let resource = delivery::resource(&case, info);
+                let has_password = case.password.is_some();
                 let work = delivery::judge(
                     case,
                     resource,
@@ -62,12 +63,14 @@ impl Operator {
                 );
                 let text = match work {
                     None => "out of this connector's scope: nothing would be written\n".to_owned(),
-                    Some(work) => lane
-                        .connector
-                        .preview(&work)
-                        .await
-                        .map(|preview| preview.text)
-                        .map_err(|error| OperatorError::Target(error.chain()))?,
+                    Some(mut work) => {
+                        // A person sees that there is one, and nothing more.
+                        work.password = has_password.then(|| "***".into());
+                        let shown = lane.connector.preview(&work).await;
+                        shown
+                            .map(|preview| preview.text)
+                            .map_err(|error| OperatorError::Target(error.chain()))?
+                    }
                 };
                 previews.push(Previewed {
                     organization: key.to_string(),

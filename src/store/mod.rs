@@ -19,6 +19,8 @@ use scim_relay_sdk::connector::{MemberRef, Owner};
 use scim_relay_sdk::scim::{Membership, ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
+use crate::vault::KeyId;
+
 pub use types::*;
 
 /// The disk or the database failed; nothing was acknowledged.
@@ -49,6 +51,9 @@ pub trait Store: Send + Sync {
     /// No lane may run meanwhile: what is still claimed is taken back.
     async fn register(&self, connectors: Vec<Registration>) -> Result<Vec<ConnectorId>>;
     async fn connectors(&self) -> Result<Vec<ConnectorRow>>;
+    /// Drops the passwords that were sealed with another key than this, or all if there is none; how
+    /// many.
+    async fn passwords_open_with(&self, key: Option<KeyId>) -> Result<u64>;
     /// Stops or resumes a connector on a person's word.
     async fn pause(&self, connector: ConnectorId, paused: Option<Paused>) -> Result<()>;
     /// How many users and groups live in an organization.

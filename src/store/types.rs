@@ -9,6 +9,8 @@ use scim_relay_sdk::scim::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::vault::Sealed;
+
 macro_rules! row_ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -47,6 +49,20 @@ pub struct Content {
     pub lookups: Lookups,
     /// Names of the top-level attributes that differ from before.
     pub changed: Vec<String>,
+    /// A new password, for the connectors that ask for it: no part of the resource, and in no log.
+    pub password: Option<Sealed>,
+}
+
+impl Content {
+    /// The same, and a password with it.
+    #[must_use]
+    pub fn with_password(mut self, password: Option<Sealed>) -> Self {
+        if password.is_some() {
+            self.changed.push("password".to_owned());
+        }
+        self.password = password;
+        self
+    }
 }
 
 /// Who writes, and when: for the log.
@@ -131,6 +147,8 @@ pub struct Registration {
     pub every_event: bool,
     pub members: bool,
     pub reads_groups: bool,
+    /// Asks for people's passwords.
+    pub passwords: bool,
     pub enabled: bool,
     /// Whether one that is new gets everyone.
     pub backfills: bool,
@@ -319,6 +337,8 @@ pub struct Case {
     pub link: Option<Link>,
     pub change: Option<Change>,
     pub members: Option<MemberDelta>,
+    /// The password that the connector has not got yet.
+    pub password: Option<Sealed>,
     /// Gone by now, whatever the change says that this is about.
     pub gone: bool,
     /// [`Claim::mark`] at this reading, which may be newer than the claim.
@@ -345,6 +365,8 @@ pub struct Settlement {
 pub enum Outcome {
     /// The target is in line.
     Delivered { link: Option<Link>, revisit: Option<Timestamp>, action: Action },
+    /// In line as far as the target will take it; the rest waits until a person looks.
+    Partly { link: Link, error: String },
     /// Again at `due`. `counted`: it was this item's failure, not the target's.
     Retry { due: Timestamp, error: String, counted: bool, in_doubt: bool },
     /// Until a person looks.

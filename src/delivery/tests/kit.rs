@@ -11,7 +11,7 @@ use scim_relay_sdk::connector::{
     self, Action, Connector, Delivered, DeliveryError, Gone, Link, NoOwners, OrganizationInfo,
     Preview, Rate, Scope, Semantics, Stage, Wanted, Work,
 };
-use scim_relay_sdk::scim::{ResourceKind, fold};
+use scim_relay_sdk::scim::{ResourceKey, ResourceKind, fold};
 use scim_relay_sdk::testing;
 use serde_json::json;
 use tempfile::TempDir;
@@ -28,6 +28,7 @@ use crate::store::{
     ConnectorId, Content, Entry, EntryFilter, Lookups, OrgId, Origin, Reason, Registration, State,
     Store, Stored, Update, Written,
 };
+use crate::vault::Vault;
 
 pub(super) const FIRST: Duration = Duration::from_secs(5);
 pub(super) const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
@@ -211,6 +212,8 @@ pub(super) struct Wish {
     pub(super) scope: Option<&'static str>,
     pub(super) groups: Option<&'static str>,
     pub(super) paused: Option<crate::store::Paused>,
+    /// With it, passwords are asked for.
+    pub(super) vault: Option<Arc<Vault>>,
 }
 
 impl Default for Wish {
@@ -222,6 +225,7 @@ impl Default for Wish {
             scope: None,
             groups: None,
             paused: None,
+            vault: None,
         }
     }
 }
@@ -277,12 +281,13 @@ impl Kit {
     pub(super) async fn add(&mut self, name: &str, fake: Fake, wish: Wish) -> Arc<Fake> {
         let fake = Arc::new(fake);
         self.connectors.push((ConnectorId(0), name.into(), Arc::clone(&fake), wish));
-        let registrations = self.connectors.iter().map(|(_, name, fake, _)| Registration {
+        let registrations = self.connectors.iter().map(|(_, name, fake, wish)| Registration {
             name: name.to_string(),
             kind: "fake",
             every_event: fake.semantics == Semantics::EveryEvent,
             members: false,
             reads_groups: false,
+            passwords: wish.vault.is_some(),
             enabled: true,
             backfills: true,
             fingerprint: String::new(),
@@ -319,6 +324,7 @@ impl Kit {
             backoff: Backoff { first: FIRST, longest: Duration::from_hours(1) },
             give_up_after: GIVE_UP_AFTER,
             take_over: false,
+            vault: wish.vault.clone(),
             paused: wish.paused.clone(),
         });
         self.engine = Some(Engine::start(&shared, lanes.collect()));
@@ -412,6 +418,18 @@ impl Kit {
         assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
     }
 
+    /// Gives a user a password, and changes nothing else.
+    pub(super) async fn set_password(&self, user: &Stored, name: &str, vault: &Vault, to: &str) {
+        let organization = Arc::clone(&self.info.key);
+        let key = ResourceKey { organization, kind: user.kind, id: user.id };
+        let content = content(name, "").with_password(Some(vault.seal(&key, &to.into())));
+        let (expected, members) = (None, Vec::new());
+        let update =
+            Update { kind: user.kind, id: user.id, expected, content: Some(content), members };
+        let written = self.store.update(self.organization, update, self.origin()).await.unwrap();
+        assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
+    }
+
     pub(super) async fn delete(&self, user: &Stored) {
         let origin = self.origin();
         self.store.delete(self.organization, user.kind, user.id, None, origin).await.unwrap();
@@ -472,13 +490,13 @@ impl Kit {
 fn content(name: &str, title: &str) -> Content {
     let body = json!({ "userName": name, "title": title });
     let lookups = Lookups { user_name: Some(fold(name)), ..Lookups::default() };
-    Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()] }
+    Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()], password: None }
 }
 
 fn group(name: &str) -> Content {
     let lookups = Lookups { display_name: Some(fold(name)), ..Lookups::default() };
     let body = json!({ "displayName": name }).to_string();
-    Content { body, lookups, changed: vec!["displayName".to_owned()] }
+    Content { body, lookups, changed: vec!["displayName".to_owned()], password: None }
 }
 
 /// Waits for a condition, and not for longer than anything here should take.

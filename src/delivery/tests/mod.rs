@@ -7,4 +7,5 @@ mod limits;
 mod once;
 mod order;
 mod outcomes;
+mod passwords;
 mod trouble;

@@ -8,7 +8,7 @@ use scim_relay_sdk::connector::{Change, Member, MemberDelta, Stage, Verb};
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde_json::json;
 
-use super::{kind_of, links, members, queue, resources, rows, sql, time};
+use super::{kind_of, links, members, passwords, queue, resources, rows, sql, time};
 use crate::store::{Case, Claim, ConnectorId, OrgId, Reason, Result, RowId, Stored};
 
 pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Result<Option<Case>> {
@@ -25,6 +25,7 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         link,
         change: None,
         members: None,
+        password: passwords::due(c, claim.connector, claim.resource)?,
         gone: deleted,
         mark: mark(c, claim)?,
         covers: queue::last_seq(c, claim.resource.0)?,

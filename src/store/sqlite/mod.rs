@@ -8,6 +8,7 @@ mod list;
 mod members;
 mod once;
 mod open;
+mod passwords;
 #[cfg(test)]
 mod plans;
 mod prune;
@@ -48,6 +49,7 @@ use super::{
     Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
     StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
 };
+use crate::vault::KeyId;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "relay.db";
@@ -183,6 +185,10 @@ impl Store for SqliteStore {
 
     async fn connectors(&self) -> Result<Vec<ConnectorRow>> {
         self.readers.read(registry::connectors).await
+    }
+
+    async fn passwords_open_with(&self, key: Option<KeyId>) -> Result<u64> {
+        self.write(move |c| passwords::forget_unreadable(c, key).map(Done::quiet)).await
     }
 
     async fn pause(&self, connector: ConnectorId, paused: Option<Paused>) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::{cases, links, list, members, open, prune, queue, settle, touch};
+use super::{cases, links, list, members, open, passwords, prune, queue, settle, touch};
 use crate::store::{ConnectorId, EntryFilter, State};
 
 fn database() -> (tempfile::TempDir, Connection) {
@@ -60,6 +60,8 @@ fn lanes_look_and_claim_by_index() {
 fn settling_goes_by_index() {
     check(queue::WAKE, &["queue_waiting (connector=? AND waits_for=?)"]);
     check(settle::WAITED_FOR, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
+    check(passwords::DUE, &["PRIMARY KEY (resource=? AND connector=?)"]);
+    check(passwords::SETTLED, &["PRIMARY KEY (resource=? AND connector=?)"]);
     check(links::OWNER, &["link_target (connector=? AND target_id=?)"]);
     check(links::LIVING_OWNER, &["link_target (connector=? AND target_id=?)"]);
     check(links::GROUPS_OF, &["member_of (member_id=?)"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{fanout, millis, sql, time};
+use super::{fanout, millis, passwords, sql, time};
 use crate::store::{
     Backlog, ConnectorId, ConnectorRow, OrgId, Paused, Reason, Registration, Result, State,
 };
@@ -18,6 +18,8 @@ pub(super) struct Subscriber {
     pub(super) reads_groups: bool,
     /// Groups reach it with their members.
     pub(super) members: bool,
+    /// Gets people's passwords.
+    pub(super) passwords: bool,
 }
 
 /// Who hears of a write, by organization.
@@ -39,7 +41,8 @@ pub(super) fn subscribers(c: &Connection) -> Result<Subscribers> {
     let mut by_organization: HashMap<OrgId, Vec<Subscriber>> = HashMap::new();
     let mut statement = c
         .prepare_cached(
-            "SELECT s.organization, c.id, c.every_event, c.reads_groups, c.members
+            "SELECT s.organization, c.id, c.every_event, c.reads_groups, c.members,
+                    c.passwords AND c.enabled AND NOT c.every_event
              FROM subscription s JOIN connector c ON c.id = s.connector ORDER BY c.id",
         )
         .map_err(sql)?;
@@ -52,6 +55,7 @@ pub(super) fn subscribers(c: &Connection) -> Result<Subscribers> {
                     every_event: row.get(2)?,
                     reads_groups: row.get(3)?,
                     members: row.get(4)?,
+                    passwords: row.get(5)?,
                 },
             ))
         })
@@ -93,7 +97,9 @@ pub(super) fn organization_keys(c: &Connection) -> Result<HashMap<OrgId, Arc<str
 pub(super) fn register(c: &Connection, wanted: &[Registration]) -> Result<Vec<ConnectorId>> {
     // What is not named any more keeps its rows and goes on coalescing, and `status` says so.
     c.execute("UPDATE connector SET enabled = 0", []).map_err(sql)?;
-    wanted.iter().map(|registration| register_one(c, registration)).collect()
+    let ids = wanted.iter().map(|one| register_one(c, one)).collect::<Result<_>>()?;
+    passwords::forget_unasked(c)?;
+    Ok(ids)
 }
 
 fn register_one(c: &Connection, wanted: &Registration) -> Result<ConnectorId> {
@@ -104,17 +110,19 @@ fn register_one(c: &Connection, wanted: &Registration) -> Result<ConnectorId> {
         .optional()
         .map_err(sql)?;
     c.execute(
-        "INSERT INTO connector (name, kind, every_event, members, reads_groups, enabled, fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO connector (name, kind, every_event, members, reads_groups, passwords, enabled,
+                                fingerprint)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, every_event = excluded.every_event,
              members = excluded.members, reads_groups = excluded.reads_groups,
-             enabled = excluded.enabled, fingerprint = excluded.fingerprint",
+             passwords = excluded.passwords, enabled = excluded.enabled, fingerprint = excluded.fingerprint",
         params![
             wanted.name,
             wanted.kind,
             wanted.every_event,
             wanted.members,
             wanted.reads_groups,
+            wanted.passwords,
             wanted.enabled,
             wanted.fingerprint,
         ],

@@ -8,7 +8,7 @@ use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKind};
 use super::registry::Subscribers;
 use super::turnout::{self, Moved, Refusal};
 use super::writer::Done;
-use super::{is_taken, kind_number, members, millis, queue, rows, sql, time};
+use super::{is_taken, kind_number, members, millis, passwords, queue, rows, sql, time};
 use crate::store::{
     Content, Deletion, LogRow, OrgId, Origin, Result, RowId, Stored, Update, Written,
 };
@@ -68,7 +68,10 @@ pub(super) fn create(
         moved: &moved,
         origin,
     };
-    record(c, subscribers, &written)?;
+    let seq = record(c, subscribers, &written)?;
+    if let Some(password) = &content.password {
+        passwords::keep(c, subscribers.of(organization), organization, row, seq, password)?;
+    }
     let readers = subscribers.reading_groups(organization);
     queue::mark_people(c, &readers, moved.rows(), origin.now)?;
     Ok(Done::ringing(Written::Done {
@@ -109,14 +112,15 @@ pub(super) fn update(
         Ok(moved) => moved,
         Err(refusal) => return Ok(Done::undone(refused(refusal))),
     };
-    let content = update.content.filter(|content| content.body != stored.body);
+    let is_new = |content: &Content| content.body != stored.body || content.password.is_some();
+    let content = update.content.filter(is_new);
     if content.is_none() && moved.is_empty() {
         return Ok(Done::quiet(Written::Done { stored, changed: false }));
     }
     stored.version += 1;
     stored.modified = origin.now;
     let now = millis(origin.now);
-    let mut attributes = Vec::new();
+    let (mut attributes, mut password) = (Vec::new(), None);
     if let Some(content) = content {
         let lookups = &content.lookups;
         let written = c
@@ -141,7 +145,7 @@ pub(super) fn update(
             other => other.map_err(sql)?,
         };
         stored.body = content.body;
-        attributes = content.changed;
+        (attributes, password) = (content.changed, content.password);
     } else {
         touch(c, stored.row.0, stored.version, now)?;
     }
@@ -154,7 +158,11 @@ pub(super) fn update(
         moved: &moved,
         origin,
     };
-    record(c, subscribers, &written)?;
+    let seq = record(c, subscribers, &written)?;
+    if let Some(password) = password {
+        let row = stored.row.0;
+        passwords::keep(c, subscribers.of(organization), organization, row, seq, &password)?;
+    }
     let readers = subscribers.reading_groups(organization);
     queue::mark_people(c, &readers, moved.rows(), origin.now)?;
     if update.kind == ResourceKind::Group && attributes.iter().any(|name| name == "displayName") {
@@ -192,6 +200,7 @@ pub(super) fn delete(
         .and_then(|mut s| s.execute([row, millis(origin.now)]))
         .map_err(sql)?;
     population(c, organization, kind, -1)?;
+    passwords::forget(c, row)?;
     let written = Logged {
         organization,
         row,
@@ -275,7 +284,8 @@ struct Logged<'a> {
     origin: Origin,
 }
 
-fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Result<()> {
+/// Writes it down; its number in the log.
+fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Result<i64> {
     let list = |members: &[MemberRef]| {
         (!members.is_empty()).then(|| serde_json::to_string(members).expect("names are JSON"))
     };
@@ -306,7 +316,8 @@ fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Re
         seq,
         now,
     )?;
-    note_leavers(c, subscribers, written)
+    note_leavers(c, subscribers, written)?;
+    Ok(seq)
 }
 
 /// Where those who leave a group are now: their entries may move before the group is delivered, and

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use scim_relay_sdk::connector::Link;
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::links::{self, Landed};
 use super::writer::Done;
-use super::{kind_number, millis, queue, sql};
+use super::{kind_number, millis, passwords, queue, sql};
 use crate::store::{Outcome, Reason, Result, Settlement};
 
 /// Waits are followed this far when a circle of them is looked for.
@@ -22,24 +23,16 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
     let Settlement { outcome, covers, member_mark, now, .. } = settlement;
     match outcome {
         Outcome::Delivered { link, revisit, .. } => {
-            match links::apply(c, settlement, link.as_ref())? {
-                Landed::Ours => {
-                    row.delivered(c, *covers, *revisit, *now)?;
-                    forget_member_marks(c, settlement, *member_mark)?;
-                    row.wake_waiting(c, *now)?;
-                }
-                // What the former owner is having done to it right now comes first.
-                Landed::Busy => {
-                    let error = "the entry's former owner is just being removed from it";
-                    row.retry(c, *now, error, false, false, *now)?;
-                }
-                Landed::Anothers(owner) => {
-                    let error = format!(
-                        "the target says that this is an entry which {owner} already owns; no entry \
-                     belongs to two, so one of them must be told apart in the mapping"
-                    );
-                    row.park(c, &error, *now)?;
-                }
+            if row.landed(c, settlement, link.as_ref())? {
+                row.delivered(c, *covers, *revisit, *now)?;
+                passwords::settled(c, row.connector, row.resource, *covers)?;
+                forget_member_marks(c, settlement, *member_mark)?;
+                row.wake_waiting(c, *now)?;
+            }
+        }
+        Outcome::Partly { link, error } => {
+            if row.landed(c, settlement, Some(link))? {
+                row.park(c, error, *now)?;
             }
         }
         Outcome::Retry { due, error, counted, in_doubt } => {
@@ -49,6 +42,7 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
         Outcome::Held { kind, summary } => row.hold(c, kind.word(), summary, *now)?,
         Outcome::Nothing => {
             row.delivered(c, *covers, None, *now)?;
+            passwords::settled(c, row.connector, row.resource, *covers)?;
             forget_member_marks(c, settlement, *member_mark)?;
             row.wake_waiting(c, *now)?;
         }
@@ -99,6 +93,27 @@ impl Row {
     /// For a target that wants the result, something newer is there: start afresh with it.
     fn is_overtaken(&self) -> bool {
         !self.every_event && self.mark != self.read_mark
+    }
+
+    /// Writes down what the target holds; `false` if that is somebody else's, and this one waits.
+    fn landed(&self, c: &Connection, settled: &Settlement, link: Option<&Link>) -> Result<bool> {
+        let now = settled.now;
+        match links::apply(c, settled, link)? {
+            Landed::Ours => return Ok(true),
+            // What the former owner is having done to it right now comes first.
+            Landed::Busy => {
+                let error = "the entry's former owner is just being removed from it";
+                self.retry(c, now, error, false, false, now)?;
+            }
+            Landed::Anothers(owner) => {
+                let error = format!(
+                    "the target says that this is an entry which {owner} already owns; no entry \
+                     belongs to two, so one of them must be told apart in the mapping"
+                );
+                self.park(c, &error, now)?;
+            }
+        }
+        Ok(false)
     }
 
     fn delivered(

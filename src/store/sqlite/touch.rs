@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{kind_number, kind_of, millis, once, queue, rows, sql, time};
+use super::{kind_number, kind_of, millis, once, passwords, queue, rows, sql, time};
 use crate::store::{Entry, EntryFilter, OrgId, Result, State, Touch};
 
 /// Rows touched in one commit.
@@ -209,6 +209,7 @@ fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestam
         .map_err(sql)?;
         return Ok(());
     }
+    passwords::settled(c, connector, resource, i64::MAX)?;
     queue::wake_waiting(c, connector, resource, now)?;
     c.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND resource = ?2")
         .and_then(|mut s| s.execute([connector, resource]))

@@ -296,6 +296,7 @@ pub(super) fn directory() -> Registration {
         every_event: false,
         members: true,
         reads_groups: false,
+        passwords: false,
         enabled: true,
         backfills: true,
         fingerprint: "1".to_owned(),
@@ -332,13 +333,18 @@ pub(super) fn titled(name: &str, title: &str) -> Content {
         ..Lookups::default()
     };
     let body = json!({ "userName": name, "externalId": format!("ext-{name}"), "title": title });
-    Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()] }
+    Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()], password: None }
 }
 
 pub(super) fn group(name: &str) -> Content {
     let lookups = Lookups { display_name: Some(fold(name)), ..Lookups::default() };
     let body = json!({ "displayName": name });
-    Content { body: body.to_string(), lookups, changed: vec!["displayName".to_owned()] }
+    Content {
+        body: body.to_string(),
+        lookups,
+        changed: vec!["displayName".to_owned()],
+        password: None,
+    }
 }
 
 pub(super) fn values(members: &[&Stored]) -> Vec<MemberValue> {

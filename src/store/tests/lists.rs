@@ -65,7 +65,7 @@ fn content(person: &Person, kind: ResourceKind) -> Content {
         body["externalId"] = external.as_str().into();
     }
     let lookups = Lookups { external_id: person.external.clone(), ..lookups };
-    Content { body: body.to_string(), lookups, changed: Vec::new() }
+    Content { body: body.to_string(), lookups, changed: Vec::new(), password: None }
 }
 
 /// Each of these goes by an index; behind `not (not (...))` it cannot.

@@ -11,6 +11,7 @@ mod members;
 mod names;
 mod nested;
 mod opening;
+mod passwords;
 mod people;
 mod queue;
 mod upkeep;

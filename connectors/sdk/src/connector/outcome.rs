@@ -81,6 +81,10 @@ pub enum DeliveryError {
     /// The target will never take this item as it is.
     #[error("{reason}")]
     Refused { reason: String },
+    /// The target holds `link`, and in it all but what it will never take as it is: a password
+    /// against its rules. What is linked is linked, so that later changes arrive.
+    #[error("{reason}")]
+    Partly { link: Box<Link>, reason: String },
     /// A permission is missing; nothing was written.
     #[error("needs approval: {summary}")]
     Hold { kind: HoldKind, summary: String },
@@ -160,7 +164,7 @@ impl DeliveryError {
             Self::Later { retry_after, .. } => {
                 Decision::Retry { at_least: retry_after.unwrap_or_default() }
             }
-            Self::Refused { .. } => Decision::Park,
+            Self::Refused { .. } | Self::Partly { .. } => Decision::Park,
             Self::Hold { kind, summary } => {
                 Decision::Hold { kind: *kind, summary: summary.clone() }
             }

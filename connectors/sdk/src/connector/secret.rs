@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -43,6 +43,20 @@ impl Secret {
 
     pub fn is_inline(&self) -> bool {
         matches!(self.0, SecretRef::Inline(_))
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (SecretRef::Inline(one), SecretRef::Inline(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
+            (SecretRef::File(one), SecretRef::File(other)) => one == other,
+            (SecretRef::Env(one), SecretRef::Env(other))
+            | (SecretRef::Credential(one), SecretRef::Credential(other)) => one == other,
+            _ => false,
+        }
     }
 }
 

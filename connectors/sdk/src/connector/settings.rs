@@ -23,6 +23,13 @@ pub trait Settings: DeserializeOwned + Send + Sync + 'static {
     /// Every secret with its path inside the section, e.g. `bind_password`.
     fn secrets(&self) -> Vec<(&'static str, &Secret)>;
 
+    /// Whether a mapping or a template reads `password`, so that people's passwords are passed on to
+    /// this target ([`Work::password`](super::Work)). Only where the target mirrors
+    /// [state](super::Semantics::LatestState): an event is no place for a password.
+    fn wants_password(&self) -> bool {
+        false
+    }
+
     /// Reads the files and secrets the section names, and makes the connector. Reaches no target.
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem>;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{Error, ErrorKind, State, Value};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Resource;
 use crate::scim::{self, BUILDING_URN, ENTERPRISE_URN};
@@ -19,11 +20,12 @@ pub struct View(Arc<Root>);
 struct Root {
     resource: Resource,
     extra: Vec<(&'static str, Value)>,
+    password: Option<SecretString>,
 }
 
 impl View {
     pub fn of(resource: &Resource) -> Self {
-        Self(Arc::new(Root { resource: resource.clone(), extra: Vec::new() }))
+        Self(Arc::new(Root { resource: resource.clone(), extra: Vec::new(), password: None }))
     }
 
     /// Adds a variable of the connector's own; it hides an attribute of that name.
@@ -31,6 +33,14 @@ impl View {
     pub fn with(self, name: &'static str, value: impl serde::Serialize) -> Self {
         let mut root = Arc::unwrap_or_clone(self.0);
         root.extra.push((name, template_value(value)));
+        Self(Arc::new(root))
+    }
+
+    /// Adds the variable `password`, which nothing else fills.
+    #[must_use]
+    pub fn with_password(self, password: &SecretString) -> Self {
+        let mut root = Arc::unwrap_or_clone(self.0);
+        root.password = Some(password.clone());
         Self(Arc::new(root))
     }
 
@@ -67,6 +77,7 @@ impl Object for Root {
             return Some(value.clone());
         }
         match key {
+            "password" => self.password.as_ref().map(|one| Value::from(one.expose_secret())),
             "email" => scim::email(&self.resource.attributes).map(Value::from),
             "enterprise" => self.attribute(ENTERPRISE_URN),
             "building" => self.attribute(BUILDING_URN),

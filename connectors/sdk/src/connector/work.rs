@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,6 +23,10 @@ pub struct Work {
     pub change: Option<Change>,
     /// For a group at a connector that [wants members](super::Connector::wants_members).
     pub members: Option<MemberDelta>,
+    /// A new password of the person who is wanted, for a connector that
+    /// [asks for it](super::Settings::wants_password). It comes once: with every attempt until one
+    /// is delivered.
+    pub password: Option<SecretString>,
     /// What this connector last applied for this resource; `None` if it holds nothing of it.
     pub link: Option<Link>,
     /// An earlier attempt was cut off: the target may or may not have carried it out.

@@ -11,8 +11,9 @@ pub const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProvi
 pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 
 /// The body of `/ServiceProviderConfig`; `base` is the organization's base address, `max_payload`
-/// the size of the largest request that is taken.
-pub fn service_provider_config(base: &str, max_payload: usize) -> Value {
+/// the size of the largest request that is taken, and `change_password` whether a password that is
+/// sent reaches a target.
+pub fn service_provider_config(base: &str, max_payload: usize, change_password: bool) -> Value {
     let base = base.trim_end_matches('/');
     json!({
         "schemas": [CONFIG_URN],
@@ -23,8 +24,7 @@ pub fn service_provider_config(base: &str, max_payload: usize) -> Value {
             "maxPayloadSize": max_payload,
         },
         "filter": { "supported": true, "maxResults": MAX_COUNT },
-        // A password is passed on to targets that want it, but none is kept or checked here.
-        "changePassword": { "supported": false },
+        "changePassword": { "supported": change_password },
         "sort": { "supported": false },
         "etag": { "supported": true },
         "authenticationSchemes": [{
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_configuration_says_what_the_relay_does() {
-        let config = service_provider_config("https://x/v2/", 1 << 20);
+        let config = service_provider_config("https://x/v2/", 1 << 20, false);
         for (feature, supported) in [
             ("patch", true),
             ("bulk", true),
@@ -135,6 +135,8 @@ mod tests {
         ] {
             assert_eq!(config[feature]["supported"], supported, "{feature}");
         }
+        let passing_on = service_provider_config("https://x/v2/", 1 << 20, true);
+        assert_eq!(passing_on["changePassword"]["supported"], true);
         assert_eq!(config["meta"]["location"], "https://x/v2/ServiceProviderConfig");
     }
 

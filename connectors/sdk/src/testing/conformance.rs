@@ -14,8 +14,11 @@ pub struct Conformance {
     pub deleted: Delivered,
 }
 
-/// Delivers a create, the same create again, an update, a delete and the same delete again; none
-/// of them may fail, and a repeat may not make a second entry.
+/// A password that must not be seen again.
+const PASSWORD: &str = "canary-S3cret-of-Ada";
+
+/// Delivers a create with a password, the same create again without one, an update, a delete and the same delete again; none
+/// of them may fail, a repeat may not make a second entry, and nobody may be shown the password.
 pub async fn conformance(
     connector: &dyn Connector,
     resource: Resource,
@@ -24,8 +27,12 @@ pub async fn conformance(
         Step { semantics: connector.semantics(), seq: 0, now: created(resource.clone()).now };
     connector.probe().await?;
 
-    let first =
-        connector.deliver(&step.shape(created(resource.clone()), Verb::Created, None)).await?;
+    let mut create = step.shape(created(resource.clone()), Verb::Created, None);
+    create.password = Some(PASSWORD.into());
+    let shown = connector.preview(&create).await?.text;
+    assert!(!shown.contains(PASSWORD), "the preview shows a password: {shown}");
+    let first = connector.deliver(&create).await?;
+    assert!(!format!("{first:?}").contains(PASSWORD), "what is kept of it shows a password");
     let again = step.again(created(resource.clone()), Verb::Created, first.link.clone());
     let second = connector.deliver(&again).await?;
     assert_eq!(

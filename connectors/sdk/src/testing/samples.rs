@@ -95,6 +95,7 @@ pub fn work(wanted: Wanted) -> Work {
         wanted,
         change: None,
         members: None,
+        password: None,
         link: None,
         in_doubt: false,
         permit: Permit::ALL,

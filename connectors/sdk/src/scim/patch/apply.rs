@@ -1,5 +1,6 @@
 //! A PATCH carried out on a resource, whole or not at all.
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{MemberOp, Op, PatchRequest, Patched, entries};
@@ -58,7 +59,7 @@ pub(super) struct Patching<'a> {
     ty: &'a ResourceType,
     attributes: Attributes,
     pub(super) member_ops: Vec<MemberOp>,
-    password: Option<String>,
+    password: Option<SecretString>,
     pub(super) reader: Reader,
 }
 

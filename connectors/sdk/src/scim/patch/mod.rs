@@ -7,6 +7,7 @@ mod members;
 #[cfg(test)]
 mod tests;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::error::Error;
@@ -55,11 +56,11 @@ pub enum MemberOp {
 }
 
 /// A resource after a PATCH.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Patched {
     pub attributes: Attributes,
     pub member_ops: Vec<MemberOp>,
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
     pub quirks: Vec<Quirk>,
 }
 

@@ -6,6 +6,7 @@ mod read;
 #[cfg(test)]
 pub(super) mod tests;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::error::Error;
@@ -18,14 +19,14 @@ pub(super) use order::{in_schema_order, required};
 pub(super) use read::{MAX_VALUES, Reader, password, too_many};
 
 /// A resource that is fit to be kept.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Normalized {
     /// Under canonical names, in the schema's order. Without `id`, `meta`, `schemas`, `groups`,
     /// `members` and `password`, which are kept apart or not at all.
     pub attributes: Attributes,
     /// A group's members, each once; none if the body says nothing about them.
     pub members: Option<Vec<MemberValue>>,
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
     pub quirks: Vec<Quirk>,
 }
 
@@ -69,7 +70,7 @@ struct Intake<'a> {
     reader: Reader,
     attributes: Attributes,
     members: Option<Vec<MemberValue>>,
-    password: Option<String>,
+    password: Option<SecretString>,
 }
 
 impl Intake<'_> {

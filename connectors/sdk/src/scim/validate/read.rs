@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{MemberValue, is_hollow};
@@ -272,11 +273,11 @@ impl Reader {
     }
 }
 
-pub(crate) fn password(value: &Value) -> Result<Option<String>, Error> {
+pub(crate) fn password(value: &Value) -> Result<Option<SecretString>, Error> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
-        Value::String(text) if text.len() <= MAX_TEXT => Ok(Some(text.clone())),
+        Value::String(text) if text.len() <= MAX_TEXT => Ok(Some(text.as_str().into())),
         // The message must not repeat it.
         _ => Err(Error::invalid_value("`password` is not a string, or is too long")),
     }
