@@ -67,6 +67,7 @@ pub struct Metrics {
     pub http_duration: Histogram,
     pub changes: Family<Changed, Counter>,
     pub quirks: Family<Tolerated, Counter>,
+    pub requests_dropped: Counter,
     pub deliveries: Family<Delivery, Counter>,
     pub delivery_duration: Histograms,
     pub delivery_lag: Histograms,
@@ -105,6 +106,7 @@ impl Default for Metrics {
             http_duration: latencies(),
             changes: Family::default(),
             quirks: Family::default(),
+            requests_dropped: Counter::default(),
             deliveries: Family::default(),
             delivery_duration: Histograms::new_with_constructor(latencies),
             delivery_lag: Histograms::new_with_constructor(lags),
@@ -131,6 +133,11 @@ impl Default for Metrics {
             "quirks",
             "Deviations from the RFCs that were tolerated",
             m.quirks.clone(),
+        );
+        registry.register(
+            "requests_dropped",
+            "Requests left out of what `scim-relay requests` shows: too many at once",
+            m.requests_dropped.clone(),
         );
         registry.register("deliveries", "Deliveries, by how they ended", m.deliveries.clone());
         registry.register_with_unit(

@@ -14,6 +14,7 @@ mod output;
 mod preview;
 mod queue;
 mod reconcile;
+mod requests;
 mod resync;
 mod serve;
 mod status;
@@ -89,6 +90,8 @@ enum Command {
     /// What is still to be delivered
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What a provider asked lately, and what it was answered, without secrets
+    Requests(requests::Args),
     /// Compare a target with what it should hold, and put right what differs
     Reconcile(reconcile::Args),
     /// Deliver again, whatever is known of the target
@@ -171,6 +174,7 @@ async fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Held(command) => held::run(context, command).await,
         Command::Preview(args) => preview::run(context, args).await,
         Command::Queue(command) => queue::run(context, command).await,
+        Command::Requests(args) => requests::run(context, args).await,
         Command::Reconcile(args) => reconcile::run(context, args).await,
         Command::Resync(args) => resync::run(context, args).await,
     };

@@ -44,14 +44,18 @@ impl Screen {
     }
 
     /// Writes the answer. A reader that has seen enough (`| head`) is no failure.
-    #[expect(clippy::unused_self, reason = "only who was handed a screen speaks")]
     pub(super) fn out(&self, text: &str) -> Result<()> {
+        self.out_if_read(text).map(|_| ())
+    }
+
+    /// The same for one who would go on for ever: `false` once nobody reads any more.
+    #[expect(clippy::unused_self, reason = "only who was handed a screen speaks")]
+    pub(super) fn out_if_read(&self, text: &str) -> Result<bool> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Failure::Failed(format!("the answer cannot be written: {error}")))
-            }
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::Failed(format!("the answer cannot be written: {error}"))),
         }
     }
 

@@ -164,6 +164,8 @@ impl Daemon {
             Arc::clone(&daemon.scim),
             Arc::clone(&daemon.runtime),
         ));
+        let (scim, stop) = (Arc::clone(&daemon.scim), daemon.lanes.soft.clone());
+        daemon.lanes.tasks.spawn(async move { scim.record(&stop).await });
         daemon.health.set_ready(true);
         Ok(daemon)
     }

@@ -10,6 +10,8 @@ use crate::http::Scim;
 use crate::operator::Runtime;
 
 const OFTEN: Duration = Duration::from_secs(5);
+/// For how long the providers' last requests can be looked at, at most.
+const REQUESTS: Duration = Duration::from_hours(7 * 24);
 /// Between two rounds of pruning; the first comes soon after the start.
 const PRUNE: Duration = Duration::from_hours(1);
 
@@ -36,7 +38,11 @@ async fn prune(shared: &Shared, runtime: &ArcSwap<Runtime>) {
     let now = shared.clock.now();
     let (changes, reports) = (now - retention.changes, now - retention.reports);
     while !shared.soft.is_cancelled() {
-        match shared.store.prune(changes, reports).await {
+        let pruned = match shared.store.forget_requests(now - REQUESTS).await {
+            Ok(false) => shared.store.prune(changes, reports).await,
+            more_or_failed => more_or_failed,
+        };
+        match pruned {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {

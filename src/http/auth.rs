@@ -1,9 +1,12 @@
 //! Who asks: the bearer token of a request (RFC 6750) and the organization it opens.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, header};
 
 use super::Scim;
 use super::errors::Failure;
+use super::record::Of;
 use crate::directory::{Directory, Editor};
 use crate::token::{Refusal, Verified};
 
@@ -23,6 +26,15 @@ impl Caller {
         }
         Ok(self.directory.editor(Some(self.token.token)))
     }
+
+    pub(super) fn proof(&self) -> Of {
+        Of {
+            organization: self.token.organization,
+            info: Arc::clone(self.directory.info()),
+            token: self.token.token,
+            refusal: None,
+        }
+    }
 }
 
 /// A token opens its own organization alone. An organization that there is not, and one that is
@@ -41,6 +53,24 @@ pub(super) fn authenticate(
         .cloned()
         .ok_or(Refusal::Unknown)?;
     Ok(Caller { directory, token, max_body: scim.limits.load().limits().max_body })
+}
+
+/// Whose request it is that was refused. A token that has ended, or is used at another organization's
+/// address, still proves that; whoever has none of ours proves nothing.
+pub(super) fn proof(scim: &Scim, headers: &HeaderMap, refusal: Refusal) -> Option<Of> {
+    let token = scim.tokens.issued(bearer(headers)?)?;
+    let organizations = scim.organizations.load();
+    let directory = organizations.values().find(|one| one.organization() == token.organization)?;
+    let refusal = match refusal {
+        Refusal::Unknown => "a token of this organization at another one's address".to_owned(),
+        ended => ended.to_string(),
+    };
+    Some(Of {
+        organization: token.organization,
+        info: Arc::clone(directory.info()),
+        token: token.token,
+        refusal: Some(refusal),
+    })
 }
 
 /// The credentials of the one `Authorization` header. The scheme ignores case (RFC 9110 section

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::errors::Failure;
+use super::record::SeenBody;
 use crate::directory::Precondition;
 
 /// RFC 7644 section 8.1.
@@ -103,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 /// The body of a write.
-pub(super) struct Unread(Vec<u8>);
+pub(super) struct Unread(Bytes);
 
 impl Unread {
     pub(super) fn parse(self) -> Result<Value, Failure> {
@@ -126,6 +128,9 @@ impl<S: Sync> FromRequest<S> for Unread {
         let bytes = tokio::time::timeout(BODY_TIMEOUT, read(body, caller.max_body))
             .await
             .map_err(|_| Failure::new(408, "the body took too long to arrive"))??;
+        if let Some(seen) = parts.extensions.get::<SeenBody>() {
+            seen.set(&bytes);
+        }
         Ok(Self(bytes))
     }
 }
@@ -157,7 +162,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// Reads no further than `max` bytes, whatever was announced.
-async fn read(mut body: Body, max: usize) -> Result<Vec<u8>, Failure> {
+async fn read(mut body: Body, max: usize) -> Result<Bytes, Failure> {
     let too_large = || Failure::new(413, &format!("the body is larger than {max} bytes"));
     let announced = body.size_hint().lower();
     if announced > max as u64 {
@@ -172,7 +177,7 @@ async fn read(mut body: Body, max: usize) -> Result<Vec<u8>, Failure> {
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::auth::{self, Caller};
 use super::call::PLAIN_JSON;
 use super::errors::Failure;
 use super::outcome::{Outcome, Outcomes};
+use super::record::{self, Asked, Ended, Of};
 use super::{Peer, Scim};
 use crate::metrics;
 
@@ -38,19 +39,23 @@ pub(super) async fn pass(
     }
     let method = request.method().clone();
     let plain_json = wants_plain_json(request.headers());
+    let asked = Asked::new(&mut request, scim.clock.now());
 
     let admitted = admit(&scim, &path, &request);
     let caller = admitted.as_ref().ok().cloned();
-    let mut response = match admitted {
+    let (of, mut response) = match admitted {
         Ok(caller) => {
+            let of = caller.proof();
             request.extensions_mut().insert(caller);
             // A panic costs this one request its answer, and nothing else.
-            AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            let response = answered.unwrap_or_else(|_| {
                 scim.metrics.panics.inc();
                 Failure::internal("the handler panicked").into_response()
-            })
+            });
+            (Some(of), response)
         }
-        Err(failure) => failure.into_response(),
+        Err(Refused { failure, of }) => (of, failure.into_response()),
     };
 
     let headers = response.headers_mut();
@@ -60,26 +65,63 @@ pub(super) async fn pass(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     account(&scim, started, &method, &path, caller.as_ref(), &response);
-    response
+    let Some(of) = of else { return response };
+    let outcomes = outcomes(&response);
+    let mut quirks: Vec<_> = outcomes.iter().flat_map(|one| one.quirks.iter().copied()).collect();
+    quirks.sort_unstable();
+    quirks.dedup();
+    let ended = Ended { took: started.elapsed(), id: subject(&path, outcomes), quirks };
+    record::watch(&scim.recorder, asked, of, ended, response)
+}
+
+/// Someone who may not go on, and whose request it is, if a token proves that.
+struct Refused {
+    failure: Failure,
+    of: Option<Of>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, of: None }
+    }
 }
 
 /// Who may go on. Everything under `/scim` needs a token, whether there is such an address or not.
-fn admit(scim: &Scim, path: &str, request: &Request) -> Result<Caller, Failure> {
+fn admit(scim: &Scim, path: &str, request: &Request) -> Result<Caller, Refused> {
     let mut pieces = path.split('/').skip(1);
     if pieces.next() != Some("scim") {
-        return Err(Failure::new(404, "there is nothing at this address"));
+        return Err(Failure::new(404, "there is nothing at this address").into());
     }
     let organization = pieces.next().unwrap_or_default();
-    let caller = auth::authenticate(scim, organization, request.headers()).or_else(|refusal| {
+    let headers = request.headers();
+    let caller = auth::authenticate(scim, organization, headers).map_err(|refusal| {
         let peer = request.extensions().get::<Peer>().and_then(Peer::ip);
-        if let Some(peer) = peer {
-            scim.guesses.count(peer).map_err(Failure::too_many)?;
-        }
-        tracing::info!(reason = %refusal, peer = peer.map(tracing::field::display), "unauthorized");
-        Err(Failure::unauthorized())
+        let counted = peer.map_or(Ok(()), |peer| scim.guesses.count(peer));
+        let failure = match counted {
+            Ok(()) => {
+                let peer = peer.map(tracing::field::display);
+                tracing::info!(reason = %refusal, peer, "unauthorized");
+                Failure::unauthorized()
+            }
+            Err(wait) => Failure::too_many(wait),
+        };
+        Refused { failure, of: auth::proof(scim, headers, refusal) }
     })?;
-    scim.limits.load().admit(caller.token.organization).map_err(Failure::too_many)?;
+    let too_many = |wait| Refused { failure: Failure::too_many(wait), of: Some(caller.proof()) };
+    scim.limits.load().admit(caller.token.organization).map_err(too_many)?;
     Ok(caller)
+}
+
+fn outcomes(response: &Response) -> &[Outcome] {
+    response.extensions().get().map_or(&[], |Outcomes(all)| all)
+}
+
+/// The one resource that a request was about: as the answer says, or the last piece of the path.
+fn subject(path: &str, outcomes: &[Outcome]) -> Option<ResourceId> {
+    match outcomes {
+        [one] => Some(one.id),
+        _ => path.rsplit('/').next().and_then(ResourceId::parse),
+    }
 }
 
 /// Providers join a base address and a path with one slash too many, or leave one at the end.
@@ -141,7 +183,7 @@ fn account(
     let status = response.status().as_u16();
     let resource = resource(path);
     let organization = caller.map_or(NOBODY, |caller| &caller.directory.info().key);
-    let outcomes = response.extensions().get().map_or(&[][..], |Outcomes(all)| all);
+    let outcomes = outcomes(response);
 
     let request = metrics::Request {
         organization: organization.to_owned(),
@@ -169,12 +211,7 @@ fn account(
     }
 
     let Some(caller) = caller else { return };
-    let last = path.rsplit('/').next().and_then(ResourceId::parse);
-    let made = match outcomes {
-        [one] => Some(one.id),
-        _ => None,
-    };
-    let id = made.or(last).map(tracing::field::display);
+    let id = subject(path, outcomes).map(tracing::field::display);
     let (token, ms) = (&*caller.token.lookup, took.as_millis() as u64);
     if method.is_safe() {
         tracing::debug!(%method, resource, id, status, ms, organization, token, "read");

@@ -2,8 +2,8 @@
 //!
 //! `server` takes connections and `tls` makes them private; `gate` is what every request passes,
 //! with `auth` and `limits`; `routes` is the page of addresses, `resources`, `bulk` and `discovery`
-//! answer them, reading with `call` and refusing with `errors`. `health` is for load balancers. Knows
-//! nothing of connectors, queues and SQL.
+//! answer them, reading with `call` and refusing with `errors`; `record` keeps what passed. `health`
+//! is for load balancers. Knows nothing of connectors, queues and SQL.
 
 mod auth;
 mod bulk;
@@ -14,6 +14,7 @@ mod gate;
 mod health;
 mod limits;
 mod outcome;
+mod record;
 mod resources;
 mod routes;
 mod server;
@@ -23,6 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::directory::Directory;
@@ -46,6 +48,7 @@ pub struct Scim {
     metrics: Arc<Metrics>,
     clock: SharedClock,
     store: Arc<dyn Store>,
+    recorder: Arc<record::Recorder>,
 }
 
 impl Scim {
@@ -57,6 +60,7 @@ impl Scim {
         clock: SharedClock,
         limits: Limits,
     ) -> Self {
+        let recorder = Arc::new(record::Recorder::new(metrics.requests_dropped.clone()));
         Self {
             organizations: ArcSwap::default(),
             limits: ArcSwap::from_pointee(limits::Limiter::new(limits)),
@@ -66,6 +70,7 @@ impl Scim {
             metrics,
             clock,
             store,
+            recorder,
         }
     }
 
@@ -78,6 +83,11 @@ impl Scim {
         if self.limits.load().limits() != limits {
             self.limits.store(Arc::new(limits::Limiter::new(limits)));
         }
+    }
+
+    /// Writes what was asked and answered into the store's ring, until `stop`, and then what is left.
+    pub async fn record(&self, stop: &CancellationToken) {
+        self.recorder.run(&*self.store, stop).await;
     }
 
     /// To be called every few seconds: writes down when tokens were used, and forgets whoever has

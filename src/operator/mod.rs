@@ -1,12 +1,14 @@
 //! What a person may do: look, create tokens, retry, skip, pause, preview, reconcile. The console
 //! and the command line share it.
 //!
-//! Whatever changes something is written to the audit log with who did it.
+//! Whatever changes something is written to the audit log with who did it, and so is a look at what
+//! a provider sent.
 
 mod connectors;
 mod held;
 mod preview;
 mod queue;
+mod requests;
 mod status;
 mod tokens;
 
@@ -28,6 +30,7 @@ use crate::vault::Vault;
 pub use connectors::ConnectorLine;
 pub use preview::{Previewed, Subject};
 pub use queue::QueueQuery;
+pub use requests::RequestQuery;
 pub use status::{ConnectorStatus, OrganizationStatus, Status};
 pub use tokens::{NewTokenRequest, TokenLine};
 

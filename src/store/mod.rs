@@ -8,6 +8,7 @@
 //! There is no transaction object: a transaction handed out across an await would forbid the group
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
+mod requests;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::vault::KeyId;
 
+pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;
 
 /// The disk or the database failed; nothing was acknowledged.
@@ -175,6 +177,18 @@ pub trait Store: Send + Sync {
     async fn record_run(&self, run: NewRun) -> Result<RunId>;
     async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
     async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
+
+    // === The providers' last requests ===
+
+    /// Adds to the ring of each organization, and lets the oldest go.
+    async fn record_requests(&self, batch: Vec<NewRequest>) -> Result<()>;
+    /// Rings after requests were recorded. It carries no data.
+    fn recorded(&self) -> watch::Receiver<()>;
+    /// The newest that match, oldest first.
+    async fn requests(&self, organization: OrgId, filter: RequestFilter)
+    -> Result<Vec<RequestRow>>;
+    /// Removes what came before. Does a bounded piece; `true` when there may be more.
+    async fn forget_requests(&self, before: Timestamp) -> Result<bool>;
 
     // === Tokens, audit, upkeep ===
 

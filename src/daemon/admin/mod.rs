@@ -31,7 +31,7 @@ pub async fn serve(
     tasks: &TaskTracker,
 ) -> io::Result<()> {
     let bound = socket::Bound::new(socket).await?;
-    let router = router(operator);
+    let router = router(operator, stop.clone());
     let options = http::Options { max_connections: MAX_CONNECTIONS, ..http::Options::default() };
     tasks.spawn(async move {
         let (listener, place) = bound.split();

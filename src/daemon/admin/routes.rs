@@ -10,6 +10,7 @@ use axum::{Extension, Json, Router};
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::people;
 use super::wire::{
@@ -18,22 +19,30 @@ use super::wire::{
 };
 use crate::http::Peer;
 use crate::operator::{
-    Actor, ConnectorLine, NewTokenRequest, Operator, OperatorError, Previewed, QueueQuery, Status,
-    Subject, TokenLine,
+    Actor, ConnectorLine, NewTokenRequest, Operator, OperatorError, Previewed, QueueQuery,
+    RequestQuery, Status, Subject, TokenLine,
 };
 use crate::reconcile::Report;
-use crate::store::Entry;
+use crate::store::{Entry, RequestRow};
 
 /// A longer one is a slip of the pen, and would leave the calendar.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// The operator's functions under `/v1`. A request has a [`Peer`] as its extension.
-pub fn router(operator: Operator) -> Router {
+/// When the daemon ends.
+#[derive(Clone)]
+struct Stop(CancellationToken);
+
+/// The operator's functions under `/v1`. A request has a [`Peer`] as its extension. Whoever waits
+/// for something waits no longer than until `stop`.
+pub fn router(operator: Operator, stop: CancellationToken) -> Router {
     let v1 = Router::new()
         .route("/status", get(status))
         .route("/organizations/{organization}/tokens", get(list_tokens).post(create_token))
         .route("/organizations/{organization}/tokens/{id}/rotate", post(rotate_token))
         .route("/organizations/{organization}/tokens/{id}/revoke", post(revoke_token))
+        .route("/organizations/{organization}/requests", get(requests))
+        .route("/organizations/{organization}/requests/next", get(next_requests))
+        .route("/organizations/{organization}/requests/{id}", get(request))
         .route("/connectors", get(list_connectors))
         .route("/connectors/{connector}/test", post(test_connector))
         .route("/connectors/{connector}/pause", post(pause_connector))
@@ -51,6 +60,7 @@ pub fn router(operator: Operator) -> Router {
         .nest("/v1", v1)
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
+        .layer(Extension(Stop(stop)))
         .with_state(operator)
 }
 
@@ -98,6 +108,34 @@ async fn revoke_token(
 ) -> Reply<Done> {
     operator.revoke_token(&actor(peer), &organization, id).await?;
     Ok(Json(Done {}))
+}
+
+async fn requests(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path(organization): Path<String>,
+    Query(query): Query<RequestQuery>,
+) -> Reply<Vec<RequestRow>> {
+    Ok(Json(operator.requests(&actor(peer), &organization, &query).await?))
+}
+
+/// Waits for them, but not beyond the daemon's end.
+async fn next_requests(
+    State(operator): State<Operator>,
+    Extension(Stop(stop)): Extension<Stop>,
+    Path(organization): Path<String>,
+    Query(query): Query<RequestQuery>,
+) -> Reply<Vec<RequestRow>> {
+    let next = stop.run_until_cancelled(operator.next_requests(&organization, &query)).await;
+    Ok(Json(next.unwrap_or_else(|| Ok(Vec::new()))?))
+}
+
+async fn request(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path((organization, id)): Path<(String, i64)>,
+) -> Reply<RequestRow> {
+    Ok(Json(operator.request(&actor(peer), &organization, id).await?))
 }
 
 async fn list_connectors(State(operator): State<Operator>) -> Reply<Vec<ConnectorLine>> {

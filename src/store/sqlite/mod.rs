@@ -16,6 +16,7 @@ mod queue;
 mod readers;
 mod reconcile;
 mod registry;
+mod requests;
 mod resources;
 mod rows;
 mod settle;
@@ -45,9 +46,9 @@ use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, LogRow, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
-    Page, Paused, Reason, Registration, Result, RowId, RunId, RunRow, Settlement, Store,
-    StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
+    EntryFilter, Holding, ListRequest, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId,
+    Origin, Page, Paused, Reason, Registration, RequestFilter, RequestRow, Result, RowId, RunId,
+    RunRow, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
 };
 use crate::vault::KeyId;
 
@@ -69,6 +70,7 @@ pub struct SqliteStore {
     /// How far the log has been looked through for what can go.
     pruned: Arc<AtomicI64>,
     ledger_key: [u8; 32],
+    recorded: watch::Sender<()>,
     _lock: File,
 }
 
@@ -102,6 +104,7 @@ impl SqliteStore {
             latest: AtomicI64::new(latest),
             pruned: Arc::default(),
             ledger_key,
+            recorded: watch::Sender::new(()),
             _lock: lock,
         })
     }
@@ -436,6 +439,28 @@ impl Store for SqliteStore {
 
     async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>> {
         self.readers.read(move |c| reconcile::drift(c, run)).await
+    }
+
+    async fn record_requests(&self, batch: Vec<NewRequest>) -> Result<()> {
+        self.background(move |c| requests::record(c, &batch).map(Done::quiet)).await?;
+        self.recorded.send_replace(());
+        Ok(())
+    }
+
+    fn recorded(&self) -> watch::Receiver<()> {
+        self.recorded.subscribe()
+    }
+
+    async fn requests(
+        &self,
+        organization: OrgId,
+        filter: RequestFilter,
+    ) -> Result<Vec<RequestRow>> {
+        self.readers.read(move |c| requests::requests(c, organization, filter)).await
+    }
+
+    async fn forget_requests(&self, before: Timestamp) -> Result<bool> {
+        self.background(move |c| requests::forget(c, before).map(Done::quiet)).await
     }
 
     async fn add_token(&self, token: NewToken) -> Result<TokenId> {

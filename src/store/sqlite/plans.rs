@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::{cases, links, list, members, open, passwords, prune, queue, settle, touch};
+use super::{cases, links, list, members, open, passwords, prune, queue, requests, settle, touch};
 use crate::store::{ConnectorId, EntryFilter, State};
 
 fn database() -> (tempfile::TempDir, Connection) {
@@ -106,6 +106,19 @@ fn pruning_goes_by_index() {
     check(prune::OLD, &["change USING INTEGER PRIMARY KEY (rowid>?)"]);
     check(prune::AWAITED, &["PRIMARY KEY (connector=? AND resource=?)"]);
     check(prune::SETTLED, &["resource_deleted"]);
+}
+
+#[test]
+fn the_ring_of_requests_goes_by_index() {
+    check(requests::TRIM, &["request_organization (organization=?)"]);
+    check(requests::FORGET, &["request_at (at<?)"]);
+    check(
+        requests::READ,
+        &[
+            "request_organization (organization=? AND id>?)",
+            "resource_public_id (organization=? AND kind=? AND public_id=?)",
+        ],
+    );
 }
 
 #[test]

@@ -14,5 +14,6 @@ mod opening;
 mod passwords;
 mod people;
 mod queue;
+mod requests;
 mod upkeep;
 mod writes;

@@ -1,0 +1,163 @@
+//! The ring of a provider's last requests.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use scim_relay_sdk::scim::Quirk;
+use serde_json::Value;
+
+use super::{kind_number, kind_of, millis, rows, sql, time};
+use crate::store::{
+    KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestRow, Result, StoreError,
+};
+
+/// Rows removed in one piece of background work.
+const CHUNK: i64 = 500;
+
+pub(super) fn record(c: &Connection, batch: &[NewRequest]) -> Result<()> {
+    for request in batch {
+        insert(c, request).map_err(sql)?;
+    }
+    let organizations: BTreeSet<i64> = batch.iter().map(|request| request.organization.0).collect();
+    for organization in organizations {
+        c.prepare_cached(TRIM)
+            .and_then(|mut s| s.execute(params![organization, KEPT_REQUESTS]))
+            .map_err(sql)?;
+    }
+    Ok(())
+}
+
+pub(super) const TRIM: &str = "
+    DELETE FROM request WHERE organization = ?1 AND id <= (
+        SELECT id FROM request WHERE organization = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+
+fn insert(c: &Connection, request: &NewRequest) -> rusqlite::Result<usize> {
+    let quirks: Vec<&str> = request.quirks.iter().map(|quirk| Quirk::word(*quirk)).collect();
+    let (body, answer) = (&request.request, &request.answer);
+    c.prepare_cached(
+        "INSERT INTO request (organization, at, took, method, path, status, token, user_agent, peer,
+                              kind, subject, quirks, scim_type, detail, body, body_length, body_cut,
+                              answer, answer_length, answer_cut)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19, ?20)",
+    )?
+    .execute(params![
+        request.organization.0,
+        millis(request.at),
+        i64::try_from(request.took.as_micros()).unwrap_or(i64::MAX),
+        request.method,
+        request.path,
+        request.status,
+        request.token.0,
+        request.user_agent,
+        request.peer,
+        request.subject.map(|(kind, _)| kind_number(kind)),
+        request.subject.map(|(_, id)| id.0.into_bytes()),
+        Value::from(quirks).to_string(),
+        request.scim_type,
+        request.detail,
+        body.json,
+        length(body),
+        body.cut,
+        answer.json,
+        length(answer),
+        answer.cut,
+    ])
+}
+
+fn length(body: &KeptBody) -> i64 {
+    i64::try_from(body.length).unwrap_or(i64::MAX)
+}
+
+/// The newest that match, oldest first.
+pub(super) fn requests(
+    c: &Connection,
+    organization: OrgId,
+    filter: RequestFilter,
+) -> Result<Vec<RequestRow>> {
+    let least = if filter.failed { 400 } else { 0 };
+    let limit = filter.limit.min(KEPT_REQUESTS);
+    let found: Vec<Result<RequestRow>> = c
+        .prepare_cached(READ)
+        .and_then(|mut s| {
+            s.query_map(params![organization.0, filter.after, filter.only, least, limit], |row| {
+                read(row)
+            })?
+            .collect()
+        })
+        .map_err(sql)?;
+    found.into_iter().rev().collect()
+}
+
+/// A name is that of the resource as it is now; of one that came to nothing, what was sent.
+pub(super) const READ: &str = "
+    SELECT q.id, q.at, q.took, q.method, q.path, q.status, t.lookup, t.name, q.user_agent, q.peer,
+           q.kind, q.subject, q.quirks, q.scim_type, q.detail, q.body, q.body_length, q.body_cut,
+           q.answer, q.answer_length, q.answer_cut,
+           CAST(coalesce(r.body ->> 'userName', r.body ->> 'displayName',
+                         q.body ->> 'userName', q.body ->> 'displayName') AS TEXT)
+    FROM request q
+    LEFT JOIN token t ON t.id = q.token
+    LEFT JOIN resource r ON r.organization = q.organization AND r.kind = q.kind
+                            AND r.public_id = q.subject
+    WHERE q.organization = ?1 AND q.id > ?2 AND q.id = coalesce(?3, q.id) AND q.status >= ?4
+    ORDER BY q.id DESC LIMIT ?5";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Result<RequestRow>> {
+    let subject: Option<[u8; 16]> = row.get(11)?;
+    let kind: Option<i64> = row.get(10)?;
+    let resource =
+        kind.zip(subject).map(|(kind, id)| format!("{}/{}", kind_of(kind), rows::public_id(id)));
+    let lookup: Option<String> = row.get(6)?;
+    let quirks: String = row.get(12)?;
+    let (request, answer): (Option<String>, Option<String>) = (row.get(15)?, row.get(18)?);
+    let bodies = json(&quirks).and_then(|quirks| {
+        let json = |text: Option<String>| text.as_deref().map(json::<Value>).transpose();
+        Ok((quirks, json(request)?, json(answer)?))
+    });
+    let (quirks, request, answer) = match bodies {
+        Ok(bodies) => bodies,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(Ok(RequestRow {
+        id: row.get(0)?,
+        at: time(row.get(1)?),
+        milliseconds: row.get::<_, i64>(2)? as f64 / 1_000.0,
+        method: row.get(3)?,
+        path: row.get(4)?,
+        status: row.get(5)?,
+        token: lookup.map(|lookup| format!("scimr_{lookup}_")).unwrap_or_default(),
+        token_name: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
+        user_agent: row.get(8)?,
+        peer: row.get(9)?,
+        resource,
+        name: row.get(21)?,
+        quirks,
+        scim_type: row.get(13)?,
+        detail: row.get(14)?,
+        request,
+        request_length: row.get(16)?,
+        request_cut: row.get(17)?,
+        answer,
+        answer_length: row.get(19)?,
+        answer_cut: row.get(20)?,
+    }))
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Broken(format!("a kept request is not JSON: {error}")))
+}
+
+/// Removes what is too old. Does a piece of it; `true` when there may be more.
+pub(super) fn forget(c: &Connection, before: Timestamp) -> Result<bool> {
+    let removed = c
+        .prepare_cached(FORGET)
+        .and_then(|mut s| s.execute([millis(before), CHUNK]))
+        .map_err(sql)?;
+    Ok(removed as i64 == CHUNK)
+}
+
+pub(super) const FORGET: &str =
+    "DELETE FROM request WHERE id IN (SELECT id FROM request WHERE at < ?1 LIMIT ?2)";

@@ -1,0 +1,203 @@
+//! The ring of a provider's last requests.
+
+use std::time::Duration;
+
+use scim_relay_sdk::scim::{Quirk, ResourceKind};
+use serde_json::json;
+
+use super::kit::Kit;
+use crate::store::{
+    KEPT_REQUESTS, KeptBody, NewRequest, NewToken, OrgId, RequestFilter, RequestRow, Store, Stored,
+    TokenId,
+};
+
+const ALL: RequestFilter =
+    RequestFilter { after: 0, only: None, failed: false, limit: KEPT_REQUESTS };
+
+fn kept(text: &str) -> KeptBody {
+    KeptBody { json: Some(text.to_owned()), cut: false, length: text.len() as u64 }
+}
+
+fn get(kit: &Kit, organization: OrgId, path: &str) -> NewRequest {
+    NewRequest {
+        organization,
+        at: kit.now(),
+        took: Duration::from_micros(1_500),
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        status: 200,
+        token: TokenId(1),
+        user_agent: None,
+        peer: None,
+        subject: None,
+        quirks: Vec::new(),
+        scim_type: None,
+        detail: None,
+        request: KeptBody::default(),
+        answer: KeptBody::default(),
+    }
+}
+
+async fn read(kit: &Kit, organization: OrgId, filter: RequestFilter) -> Vec<RequestRow> {
+    kit.store.requests(organization, filter).await.unwrap()
+}
+
+async fn paths(kit: &Kit, organization: OrgId, filter: RequestFilter) -> Vec<String> {
+    read(kit, organization, filter).await.into_iter().map(|row| row.path).collect()
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_read_whole_after_a_restart() {
+    let kit = Kit::new().await;
+    let token = NewToken {
+        organization: kit.north,
+        lookup: "abc".to_owned(),
+        hash: [7; 32],
+        name: "entra".to_owned(),
+        read_only: false,
+        created: kit.now(),
+        expires: None,
+    };
+    let token = kit.store.add_token(token).await.unwrap();
+    let ada = kit.user("ada").await;
+    let request = NewRequest {
+        method: "PATCH".to_owned(),
+        status: 400,
+        token,
+        user_agent: Some("Entra".to_owned()),
+        peer: Some("192.0.2.1".to_owned()),
+        subject: Some((ada.kind, ada.id)),
+        quirks: vec![Quirk::CapitalOp, Quirk::StringBoolean],
+        scim_type: Some("invalidValue".to_owned()),
+        detail: Some("`x` is no boolean".to_owned()),
+        request: KeptBody { cut: true, length: 9_000, ..kept("{\"a\":1}") },
+        answer: kept("{\"status\":\"400\"}"),
+        ..get(&kit, kit.north, "/Users/1?count=1")
+    };
+    kit.store.record_requests(vec![request]).await.unwrap();
+    let kit = kit.reopened().await;
+    let row = read(&kit, kit.north, ALL).await.remove(0);
+    assert_eq!(
+        serde_json::to_value(&row).unwrap(),
+        json!({
+            "id": 1,
+            "at": kit.now(),
+            "milliseconds": 1.5,
+            "method": "PATCH",
+            "path": "/Users/1?count=1",
+            "status": 400,
+            "token": "scimr_abc_",
+            "token_name": "entra",
+            "user_agent": "Entra",
+            "peer": "192.0.2.1",
+            "resource": format!("User/{}", ada.id),
+            "name": "ada",
+            "quirks": ["capital_op", "string_boolean"],
+            "scim_type": "invalidValue",
+            "detail": "`x` is no boolean",
+            "request": { "a": 1 },
+            "request_length": 9_000,
+            "request_cut": true,
+            "answer": { "status": "400" },
+            "answer_length": 16,
+            "answer_cut": false,
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_newest_come_last_and_filters_leave_out_the_rest() {
+    let kit = Kit::new().await;
+    let refused = NewRequest { status: 404, ..get(&kit, kit.north, "/b") };
+    let batch = vec![
+        get(&kit, kit.north, "/a"),
+        refused,
+        get(&kit, kit.south, "/theirs"),
+        get(&kit, kit.north, "/c"),
+    ];
+    kit.store.record_requests(batch).await.unwrap();
+    assert_eq!(paths(&kit, kit.north, ALL).await, ["/a", "/b", "/c"]);
+    for (filter, expected) in [
+        (RequestFilter { limit: 2, ..ALL }, &["/b", "/c"][..]),
+        (RequestFilter { after: 2, ..ALL }, &["/c"]),
+        (RequestFilter { failed: true, ..ALL }, &["/b"]),
+        (RequestFilter { only: Some(1), ..ALL }, &["/a"]),
+        // Another organization's.
+        (RequestFilter { only: Some(3), ..ALL }, &[]),
+    ] {
+        assert_eq!(paths(&kit, kit.north, filter).await, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_organization_has_a_ring_of_its_own() {
+    let kit = Kit::new().await;
+    kit.store.record_requests(vec![get(&kit, kit.south, "/theirs")]).await.unwrap();
+    for round in 0..3 {
+        let batch = (0..400).map(|number| get(&kit, kit.north, &format!("/{round}-{number}")));
+        kit.store.record_requests(batch.collect()).await.unwrap();
+    }
+    let kept = paths(&kit, kit.north, ALL).await;
+    assert_eq!((kept.len(), kept[0].as_str()), (KEPT_REQUESTS, "/0-200"));
+    assert_eq!(kept[KEPT_REQUESTS - 1], "/2-399");
+    assert_eq!(kit.rows("request"), KEPT_REQUESTS as i64 + 1, "theirs is there still");
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_forgotten_piece_by_piece() {
+    let kit = Kit::new().await;
+    let batch = (0..700).map(|_| get(&kit, kit.north, "/old")).collect();
+    kit.store.record_requests(batch).await.unwrap();
+    let before = kit.now() + Duration::from_secs(1);
+    kit.pass(Duration::from_secs(1));
+    kit.store.record_requests(vec![get(&kit, kit.north, "/young")]).await.unwrap();
+    assert!(kit.store.forget_requests(before).await.unwrap(), "one piece is not all");
+    assert!(!kit.store.forget_requests(before).await.unwrap());
+    assert_eq!(paths(&kit, kit.north, ALL).await, ["/young"]);
+}
+
+#[tokio::test]
+async fn a_name_is_the_resource_s_own_or_what_was_sent() {
+    let kit = Kit::new().await;
+    let ada = kit.user("ada").await;
+    let choir = kit.group("choir", &[]).await;
+    let gone = kit.user("gone").await;
+    kit.delete(&gone).await;
+    let of = |one: &Stored| NewRequest {
+        subject: Some((one.kind, one.id)),
+        ..get(&kit, kit.north, "/")
+    };
+    let sent = |text| NewRequest { request: kept(text), ..get(&kit, kit.north, "/") };
+    let elsewhere = NewRequest { organization: kit.south, ..of(&ada) };
+    let wrong_kind = NewRequest { subject: Some((ResourceKind::Group, ada.id)), ..of(&ada) };
+    let batch = vec![
+        of(&ada),
+        of(&choir),
+        of(&gone),
+        sent("{\"userName\":\"eve\"}"),
+        sent("{\"displayName\":7}"),
+        sent("[]"),
+        wrong_kind,
+        elsewhere,
+    ];
+    kit.store.record_requests(batch).await.unwrap();
+    let rows = read(&kit, kit.north, ALL).await;
+    let names: Vec<_> = rows.iter().map(|row| row.name.as_deref()).collect();
+    let expected = [Some("ada"), Some("choir"), Some("gone"), Some("eve"), Some("7"), None, None];
+    assert_eq!(names, expected);
+    let theirs = read(&kit, kit.south, ALL).await;
+    assert_eq!(theirs[0].name, None, "another organization's resource has no name here");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_new_ones_is_told() {
+    let kit = Kit::new().await;
+    let mut recorded = kit.store.recorded();
+    assert!(!recorded.has_changed().unwrap());
+    kit.store.record_requests(vec![get(&kit, kit.north, "/a")]).await.unwrap();
+    assert!(recorded.has_changed().unwrap());
+    recorded.mark_unchanged();
+    kit.store.close().await;
+    kit.store.record_requests(vec![get(&kit, kit.north, "/b")]).await.unwrap_err();
+    assert!(!recorded.has_changed().unwrap(), "nothing was recorded");
+}
