@@ -22,7 +22,6 @@ use scim_relay_sdk::scim::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::output::tame;
 use super::{Context, Failure, Result};
 
 /// What the connector would write for the resource in `file`, were it new.
@@ -124,7 +123,7 @@ fn imagine(
         Failure::Failed(format!("the relay would refuse this: {}", error.detail))
     })?;
     let Normalized { mut attributes, members, quirks, .. } = normalized;
-    say_quirks(context, &quirks);
+    say_quirks(context, &quirks.kinds());
     let changed = attributes.keys().cloned().collect();
     let given = body.get("id").and_then(Value::as_str).and_then(ResourceId::parse);
     let id = given.unwrap_or_else(|| ids::resource_id(now));
@@ -226,8 +225,7 @@ fn member(member: &MemberValue, body: &Value) -> MemberRef {
 
 fn say_quirks(context: &Context, quirks: &[Quirk]) {
     for quirk in quirks {
-        let what = quirk.word().replace('_', " ");
-        context.screen.note(&format!("note: put right or left out: {}", tame(&what)));
+        context.screen.note(&format!("note: put right or left out: {}", quirk.sentence()));
     }
 }
 

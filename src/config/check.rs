@@ -18,7 +18,7 @@ use super::read::Reading;
 use super::secrets::{SystemSecrets, is_world_readable, reason};
 use super::source::{Finding, Sheet};
 use super::words::near;
-use super::{Config, Listener, RateLimit, Retention, Tls, passwords};
+use super::{Config, Listener, Organization, RateLimit, Retention, Tls, passwords};
 
 /// Checks the file and makes of it what can run, without the connectors. What was misread is not
 /// checked a second time; with any error on the sheet, the result is not fit to run.
@@ -244,7 +244,7 @@ fn organizations(
     reading: &Reading<File>,
     file: &File,
     sheet: &mut Sheet,
-) -> BTreeMap<Arc<str>, Arc<OrganizationInfo>> {
+) -> BTreeMap<Arc<str>, Organization> {
     let mut organizations = BTreeMap::new();
     for (key, written) in &file.organizations {
         let path = format!("organizations.{key}");
@@ -269,7 +269,8 @@ fn organizations(
             locale: written.locale.clone(),
             schemas: Arc::new(schemas),
         };
-        organizations.insert(key, Arc::new(info));
+        let strict = written.strict;
+        organizations.insert(key, Organization { info: Arc::new(info), strict });
     }
     organizations
 }

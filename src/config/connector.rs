@@ -18,13 +18,13 @@ use super::read::{Around, Reading, decode, join, read};
 use super::secrets::SystemSecrets;
 use super::source::{Finding, Parsed, Sheet, Source};
 use super::words::{listed, near};
-use super::{ConnectorConfig, Limits, Orphans, Reconcile, Retry};
+use super::{ConnectorConfig, Limits, Organization, Orphans, Reconcile, Retry};
 
 /// What a connector file is read with.
 pub(super) struct Surroundings<'a> {
     pub(super) kinds: &'a [Kind],
     /// None where the main file does not say, being at fault itself.
-    pub(super) organizations: Option<&'a BTreeMap<Arc<str>, Arc<OrganizationInfo>>>,
+    pub(super) organizations: Option<&'a BTreeMap<Arc<str>, Organization>>,
     pub(super) credentials: Option<&'a Path>,
     /// Whether passwords that a connector asks for can be kept for it.
     pub(super) seals_passwords: bool,
@@ -201,12 +201,12 @@ fn check_number_of_sections(
 /// The organizations a connector serves; `None` when that cannot be said.
 fn served(
     file: &ConnectorFile,
-    known: Option<&BTreeMap<Arc<str>, Arc<OrganizationInfo>>>,
+    known: Option<&BTreeMap<Arc<str>, Organization>>,
     sheet: &mut Sheet,
 ) -> Option<Vec<Arc<OrganizationInfo>>> {
     let known = known?;
     let Some(wanted) = &file.organizations else {
-        return Some(known.values().cloned().collect());
+        return Some(known.values().map(|one| Arc::clone(&one.info)).collect());
     };
     if wanted.is_empty() {
         sheet
@@ -216,8 +216,8 @@ fn served(
     let mut served: BTreeMap<&str, Arc<OrganizationInfo>> = BTreeMap::new();
     let mut complete = true;
     for (number, key) in wanted.iter().enumerate() {
-        if let Some(info) = known.get(key.as_str()) {
-            served.insert(key, Arc::clone(info));
+        if let Some(one) = known.get(key.as_str()) {
+            served.insert(key, Arc::clone(&one.info));
             continue;
         }
         complete = false;

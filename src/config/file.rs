@@ -177,6 +177,8 @@ pub(super) struct Organization {
     pub(super) name: Option<String>,
     /// The language of those who named none.
     pub(super) locale: Option<String>,
+    /// Whether requests that leave the RFCs are refused.
+    pub(super) strict: bool,
     /// Extension attributes that its provider may send.
     pub(super) schemas: Vec<Schema>,
 }

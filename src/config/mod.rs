@@ -55,11 +55,19 @@ pub struct Config {
     pub console: SocketAddr,
     pub admin_socket: PathBuf,
     pub retention: Retention,
-    pub organizations: BTreeMap<Arc<str>, Arc<OrganizationInfo>>,
+    pub organizations: BTreeMap<Arc<str>, Organization>,
     /// Where the key is that passwords are sealed with.
     password_key: Option<Secret>,
     /// By name.
     pub connectors: Vec<ConnectorConfig>,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    pub info: Arc<OrganizationInfo>,
+    /// Requests of its provider that leave the RFCs are refused.
+    pub strict: bool,
 }
 
 /// The SCIM service.

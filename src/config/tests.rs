@@ -231,7 +231,7 @@ fn an_organizations_own_schema_extends_its_users() {
          attributes = [{ name = \"gradeLevel\", type = \"integer\", multi_valued = true }]\n",
         &[],
     );
-    let schemas = &config.organizations["o"].schemas;
+    let schemas = &config.organizations["o"].info.schemas;
     let schema = schemas.all().find(|schema| schema.name == "school").unwrap();
     let attribute = schema.attribute("gradelevel").unwrap();
     assert!(attribute.multi_valued);

@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 use crate::clock::SharedClock;
-use crate::config::{Config, ConnectorConfig, Diagnostic, FirstRun};
+use crate::config::{Config, ConnectorConfig, Diagnostic, FirstRun, Organization};
 use crate::delivery::{Backoff, Engine, LaneSettings, Shared};
-use crate::directory::Directory;
+use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
 use crate::operator::Runtime;
 use crate::store::{Paused, Registration, Result, Store};
@@ -135,16 +135,17 @@ pub(super) fn directories(
     store: &Arc<dyn Store>,
     clock: &SharedClock,
 ) -> Vec<Directory> {
-    let infos = &runtime.config.organizations;
+    let configured = &runtime.config.organizations;
     runtime
         .organizations
         .iter()
         .filter_map(|(key, id)| {
-            let info = infos.get(key)?;
+            let Organization { info, strict } = configured.get(key)?;
             let (store, clock) = (Arc::clone(store), clock.clone());
             let vault = runtime.vault.clone().filter(|_| runtime.config.wants_passwords(key));
+            let rules = Rules { strict: *strict };
             let url = &runtime.config.public_url;
-            let directory = Directory::new(store, clock, *id, Arc::clone(info), url);
+            let directory = Directory::new(store, clock, *id, Arc::clone(info), rules, url);
             Some(directory.passing_passwords(vault))
         })
         .collect()

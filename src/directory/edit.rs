@@ -1,9 +1,10 @@
 //! Writes: evaluated here, committed by the store by compare-and-set on the version.
 
 use scim_relay_sdk::scim::{
-    self, Attributes, MemberOp, PatchRequest, Projection, Quirk, ResourceId, ResourceKind,
-    ScimType, normalize,
+    self, Attributes, MemberOp, PatchRequest, Projection, Quirks, ResourceId, ResourceKind,
+    ScimType, keep, normalize,
 };
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{Directory, DirectoryError, Precondition, Result, Served, content, precondition};
@@ -24,7 +25,7 @@ struct Next {
     /// None: the attributes stay as they are.
     content: Option<Content>,
     members: Vec<MemberOp>,
-    quirks: Vec<Quirk>,
+    quirks: Quirks,
 }
 
 impl<'a> Editor<'a> {
@@ -46,6 +47,7 @@ impl<'a> Editor<'a> {
         let directory = self.directory;
         let ty = directory.resource_type(kind);
         let given = normalize(body, ty)?;
+        directory.permit(&given.quirks)?;
         let origin = self.origin();
         let id = ids::resource_id(origin.now);
         let password = directory.sealed(kind, id, given.password.as_ref());
@@ -56,7 +58,7 @@ impl<'a> Editor<'a> {
             .store
             .create(directory.organization, kind, id, content, members, origin)
             .await?;
-        self.answer(written, &id.to_string(), projection, given.quirks).await
+        self.answer(written, &id.to_string(), projection, &given.quirks).await
     }
 
     /// Replaces a resource (RFC 7644 section 3.5.1): what is left out is cleared, a group's members
@@ -79,15 +81,12 @@ impl<'a> Editor<'a> {
             }
         };
         let evaluate = |stored: &Stored, before: &Attributes| {
-            let content = content::content(kind, stored.id, &given.attributes, Some(before), ty);
-            let password = directory.sealed(kind, stored.id, given.password.as_ref());
-            Ok(Next {
-                content: Some(content.with_password(password)),
-                members: members.clone(),
-                quirks: given.quirks.clone(),
-            })
+            let after = keep(before, given.attributes.clone(), ty)?;
+            let content = self.content(stored, before, &after, given.password.as_ref());
+            Ok(Next { content, members: members.clone(), quirks: given.quirks.clone() })
         };
-        self.change(kind, id, precondition, projection, evaluate).await
+        let changed = self.change(kind, id, precondition, projection, evaluate).await;
+        changed.map_err(|error| error.met(&given.quirks))
     }
 
     /// Changes a resource (RFC 7644 section 3.5.2), all operations or none.
@@ -104,14 +103,27 @@ impl<'a> Editor<'a> {
         let request = PatchRequest::parse(body)?;
         let evaluate = |stored: &Stored, before: &Attributes| {
             let patched = request.apply(before, ty)?;
-            let password = directory.sealed(kind, stored.id, patched.password.as_ref());
-            let content = (patched.attributes != *before || password.is_some()).then(|| {
-                content::content(kind, stored.id, &patched.attributes, Some(before), ty)
-                    .with_password(password)
-            });
+            let after = &patched.attributes;
+            let content = self.content(stored, before, after, patched.password.as_ref());
             Ok(Next { content, members: patched.member_ops, quirks: patched.quirks })
         };
-        self.change(kind, id, precondition, projection, evaluate).await
+        let changed = self.change(kind, id, precondition, projection, evaluate).await;
+        changed.map_err(|error| error.met(request.quirks()))
+    }
+
+    /// What is to be written, if that is anything new.
+    fn content(
+        &self,
+        stored: &Stored,
+        before: &Attributes,
+        after: &Attributes,
+        password: Option<&SecretString>,
+    ) -> Option<Content> {
+        let Stored { kind, id, .. } = *stored;
+        let password = self.directory.sealed(kind, id, password);
+        let ty = self.directory.resource_type(kind);
+        (after != before || password.is_some())
+            .then(|| content::content(kind, id, after, Some(before), ty).with_password(password))
     }
 
     /// Reads, evaluates, and writes if nobody wrote in between; else again, unless the client
@@ -128,8 +140,9 @@ impl<'a> Editor<'a> {
             let stored = self.directory.stored(kind, id).await?;
             precondition.check(stored.version)?;
             let next = evaluate(&stored, &content::attributes(&stored.body)?)?;
+            self.directory.permit(&next.quirks)?;
             if next.content.is_none() && next.members.is_empty() {
-                return self.directory.serve(stored, projection, next.quirks, false).await;
+                return self.directory.serve(stored, projection, &next.quirks, false).await;
             }
             // Two changes of members alone never collide.
             let exact = next.content.is_some() || precondition.is_given();
@@ -138,7 +151,7 @@ impl<'a> Editor<'a> {
                     return Err(precondition::failed(version).into());
                 }
                 Written::Conflict(_) => {}
-                written => return self.answer(written, id, projection, next.quirks).await,
+                written => return self.answer(written, id, projection, &next.quirks).await,
             }
         }
         Err(contended(id))
@@ -190,27 +203,25 @@ impl<'a> Editor<'a> {
         written: Written,
         id: &str,
         projection: &Projection,
-        quirks: Vec<Quirk>,
+        quirks: &Quirks,
     ) -> Result<Served> {
+        let refused = |error: scim::Error| Err(error.met(quirks).into());
         match written {
             Written::Done { stored, changed } => {
                 self.directory.serve(stored, projection, quirks, changed).await
             }
-            Written::NotFound => Err(scim::Error::not_found(id).into()),
-            Written::Conflict(version) => Err(precondition::failed(version).into()),
-            Written::UserNameTaken => Err(scim::Error::new(
+            Written::NotFound => refused(scim::Error::not_found(id)),
+            Written::Conflict(version) => refused(precondition::failed(version)),
+            Written::UserNameTaken => refused(scim::Error::new(
                 409,
                 Some(ScimType::Uniqueness),
                 "another user has this userName",
-            )
-            .into()),
-            Written::UnknownMember(value) => Err(scim::Error::invalid_value(format!(
+            )),
+            Written::UnknownMember(value) => refused(scim::Error::invalid_value(format!(
                 "members: there is no user or group with the id `{value}`"
-            ))
-            .into()),
+            ))),
             Written::MemberOfItself => {
-                Err(scim::Error::invalid_value("members: a group cannot be a member of itself")
-                    .into())
+                refused(scim::Error::invalid_value("members: a group cannot be a member of itself"))
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
-    self, ListQuery, Projection, Quirk, ResourceId, ResourceKey, ResourceKind, ResourceType,
+    self, ListQuery, Projection, Quirk, Quirks, ResourceId, ResourceKey, ResourceKind, ResourceType,
 };
 use secrecy::SecretString;
 
@@ -22,6 +22,13 @@ use crate::vault::{Sealed, Vault};
 pub use edit::Editor;
 pub use precondition::Precondition;
 
+/// What an organization asks of its provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether a request that leaves the RFCs is refused, however well it is understood.
+    pub strict: bool,
+}
+
 /// One organization's resources, for reading. What it is not handed is out of its reach.
 #[derive(Clone)]
 pub struct Directory {
@@ -29,6 +36,7 @@ pub struct Directory {
     clock: SharedClock,
     organization: OrgId,
     info: Arc<OrganizationInfo>,
+    rules: Rules,
     /// `https://host/scim/{organization}/v2`, without a slash at its end.
     base: Arc<str>,
     /// Where a connector asks for passwords and there is a key to seal them with.
@@ -62,6 +70,16 @@ pub enum DirectoryError {
     Store(#[from] StoreError),
 }
 
+impl DirectoryError {
+    /// The same error, of a request that had `quirks`.
+    fn met(self, quirks: &Quirks) -> Self {
+        match self {
+            Self::Scim(error) => Self::Scim(error.met(quirks)),
+            Self::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 pub type Result<T> = std::result::Result<T, DirectoryError>;
 
 impl Directory {
@@ -70,10 +88,11 @@ impl Directory {
         clock: SharedClock,
         organization: OrgId,
         info: Arc<OrganizationInfo>,
+        rules: Rules,
         public_url: &str,
     ) -> Self {
         let base = format!("{}/scim/{}/v2", public_url.trim_end_matches('/'), info.key).into();
-        Self { store, clock, organization, info, base, vault: None }
+        Self { store, clock, organization, info, rules, base, vault: None }
     }
 
     /// Keeps passwords for the connectors that ask for them, sealed in this vault; without one they
@@ -109,6 +128,15 @@ impl Directory {
         self.info.schemas.of(kind)
     }
 
+    /// Refuses what deviates from the RFCs where the organization is strict. Every request that is
+    /// understood passes here before it is carried out.
+    fn permit(&self, quirks: &Quirks) -> Result<()> {
+        match quirks.refusal().filter(|_| self.rules.strict) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
+    }
+
     /// One resource (RFC 7644 section 3.4.1).
     pub async fn get(
         &self,
@@ -117,7 +145,7 @@ impl Directory {
         projection: &Projection,
     ) -> Result<Served> {
         let stored = self.stored(kind, id).await?;
-        self.serve(stored, projection, Vec::new(), false).await
+        self.serve(stored, projection, &Quirks::default(), false).await
     }
 
     /// A page of those that match (RFC 7644 section 3.4.2), as a ListResponse.
@@ -125,6 +153,7 @@ impl Directory {
         if let Some(filter) = &query.filter {
             filter.check(self.resource_type(kind))?;
         }
+        self.permit(&query.quirks)?;
         let request = ListRequest {
             kind,
             filter: query.filter.clone(),
@@ -165,7 +194,7 @@ impl Directory {
         &self,
         stored: Stored,
         projection: &Projection,
-        quirks: Vec<Quirk>,
+        quirks: &Quirks,
         changed: bool,
     ) -> Result<Served> {
         Ok(Served {
@@ -174,7 +203,7 @@ impl Directory {
             location: serve::location(&self.base, stored.kind, stored.id),
             kind: stored.kind,
             id: stored.id,
-            quirks,
+            quirks: quirks.kinds(),
             changed,
         })
     }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use scim_relay_sdk::scim::{
-    BULK_RESPONSE_URN, Bulk, BulkStep, BulkWrite, Projection, ResourceKind,
+    BULK_RESPONSE_URN, Bulk, BulkStep, BulkWrite, Projection, Quirk, ResourceKind,
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::Scim;
 use super::call::{Call, SCIM_JSON, Unread};
 use super::errors::Failure;
-use super::outcome::{Outcome, Outcomes};
+use super::outcome::{Deviations, Outcome, Outcomes};
 use crate::directory::{Directory, DirectoryError, Editor, Precondition, Result, Served};
 use crate::store::OrgId;
 
@@ -34,7 +34,7 @@ pub(super) async fn carry_out(
     let mut bulk = Bulk::parse(body.parse()?)?;
 
     let mut entries: Vec<Option<String>> = vec![None; bulk.len()];
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut deviations) = (Vec::new(), Vec::new());
     // The gate has let in the first one.
     let mut admitted = true;
     while let Some(BulkStep { index, method, bulk_id, write }) = bulk.next_step() {
@@ -58,10 +58,17 @@ pub(super) async fn carry_out(
         bulk.settle(bulk_id.as_deref(), resource);
         let location = path.map(|path| format!("{}{path}", directory.base()));
         entries[index] = Some(entry(&method, bulk_id, location, &written));
-        outcomes.extend(written.ok().map(|written| written.outcome));
+        match written {
+            Ok(written) => {
+                outcomes.push(written.outcome);
+                deviations.extend(written.quirks);
+            }
+            Err(failure) => deviations.extend_from_slice(&failure.error().quirks),
+        }
     }
     let headers = [(header::CONTENT_TYPE, SCIM_JSON)];
-    Ok((headers, Extension(Outcomes(outcomes)), answer(&entries)).into_response())
+    let extensions = (Extension(Outcomes(outcomes)), Extension(Deviations(deviations)));
+    Ok((headers, extensions, answer(&entries)).into_response())
 }
 
 /// Every operation counts as a request. A bulk that asks for more than there is to be had goes on
@@ -78,6 +85,7 @@ struct Written {
     /// None of a resource that is gone.
     now: Option<Now>,
     outcome: Outcome,
+    quirks: Vec<Quirk>,
 }
 
 struct Now {
@@ -88,8 +96,8 @@ struct Now {
 impl Written {
     fn of(status: u16, served: Served, verb: &'static str) -> Self {
         let Served { kind, id, etag, location, quirks, changed, .. } = served;
-        let outcome = Outcome { kind, id, quirks, verb: changed.then_some(verb) };
-        Self { status, now: Some(Now { location, etag }), outcome }
+        let outcome = Outcome { kind, id, verb: changed.then_some(verb) };
+        Self { status, now: Some(Now { location, etag }), outcome, quirks }
     }
 }
 
@@ -118,7 +126,8 @@ async fn perform(editor: &Editor<'_>, directory: &Directory, write: BulkWrite) -
         }
         BulkWrite::Delete { id, version, .. } => {
             let id = editor.delete(kind, &id, &if_match(version)).await?;
-            Written { status: 204, now: None, outcome: Outcome::deleted(kind, id) }
+            let outcome = Outcome::deleted(kind, id);
+            Written { status: 204, now: None, outcome, quirks: Vec::new() }
         }
     })
 }

@@ -11,6 +11,7 @@ use scim_relay_sdk::scim;
 use uuid::Uuid;
 
 use super::call::SCIM_JSON;
+use super::outcome::Deviations;
 use crate::directory::DirectoryError;
 use crate::store::StoreError;
 
@@ -78,6 +79,7 @@ impl IntoResponse for Failure {
             StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = self.error.to_json().to_string();
         let mut response = (status, [(header::CONTENT_TYPE, SCIM_JSON)], body).into_response();
+        response.extensions_mut().insert(Deviations(self.error.quirks));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             // RFC 6750 section 3.

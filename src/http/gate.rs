@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
-use scim_relay_sdk::scim::{ResourceId, ResourceKind};
+use scim_relay_sdk::scim::{Quirk, ResourceId, ResourceKind};
 
 use super::auth::{self, Caller};
 use super::call::PLAIN_JSON;
 use super::errors::Failure;
-use super::outcome::{Outcome, Outcomes};
+use super::outcome::{Deviations, Outcome, Outcomes};
 use super::record::{self, Asked, Ended, Of};
 use super::{Peer, Scim};
 use crate::metrics;
@@ -67,7 +67,7 @@ pub(super) async fn pass(
     account(&scim, started, &method, &path, caller.as_ref(), &response);
     let Some(of) = of else { return response };
     let outcomes = outcomes(&response);
-    let mut quirks: Vec<_> = outcomes.iter().flat_map(|one| one.quirks.iter().copied()).collect();
+    let mut quirks = deviations(&response).to_vec();
     quirks.sort_unstable();
     quirks.dedup();
     let ended = Ended { took: started.elapsed(), id: subject(&path, outcomes), quirks };
@@ -114,6 +114,10 @@ fn admit(scim: &Scim, path: &str, request: &Request) -> Result<Caller, Refused> 
 
 fn outcomes(response: &Response) -> &[Outcome] {
     response.extensions().get().map_or(&[], |Outcomes(all)| all)
+}
+
+fn deviations(response: &Response) -> &[Quirk] {
+    response.extensions().get().map_or(&[], |Deviations(all)| all)
 }
 
 /// The one resource that a request was about: as the answer says, or the last piece of the path.
@@ -194,7 +198,7 @@ fn account(
     };
     scim.metrics.http_requests.get_or_create(&request).inc();
     scim.metrics.http_duration.observe(took.as_secs_f64());
-    for quirk in outcomes.iter().flat_map(|outcome| &outcome.quirks) {
+    for quirk in deviations(response) {
         let tolerated = metrics::Tolerated {
             organization: organization.to_owned(),
             quirk: quirk.word().to_owned(),
@@ -254,7 +258,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::RateLimit;
-    use crate::directory::Directory;
+    use crate::directory::{Directory, Rules};
     use crate::http::Limits;
     use crate::store::sqlite::SqliteStore;
     use crate::store::{NewToken, Store};
@@ -332,7 +336,14 @@ mod tests {
             locale: None,
             schemas: Arc::default(),
         };
-        let directory = Directory::new(store, clock, organization, Arc::new(info), "https://x");
+        let directory = Directory::new(
+            store,
+            clock,
+            organization,
+            Arc::new(info),
+            Rules::default(),
+            "https://x",
+        );
         scim.replace(vec![directory], limits);
 
         let routes = Router::new().fallback(|| async { panic!("ada@example.com") as StatusCode });

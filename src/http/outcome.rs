@@ -16,13 +16,16 @@ impl From<Outcome> for Outcomes {
 pub(super) struct Outcome {
     pub(super) kind: ResourceKind,
     pub(super) id: ResourceId,
-    pub(super) quirks: Vec<Quirk>,
     /// What was written, if anything was.
     pub(super) verb: Option<&'static str>,
 }
 
 impl Outcome {
     pub(super) fn deleted(kind: ResourceKind, id: ResourceId) -> Self {
-        Self { kind, id, quirks: Vec::new(), verb: Some("deleted") }
+        Self { kind, id, verb: Some("deleted") }
     }
 }
+
+/// Where a request left the RFCs, carried out or not; a bulk has those of each operation.
+#[derive(Clone, Debug)]
+pub(super) struct Deviations(pub(super) Vec<Quirk>);

@@ -7,7 +7,7 @@ use scim_relay_sdk::scim::{ListQuery, Projection, ResourceKind};
 
 use super::call::{Call, Document, Id, SCIM_JSON};
 use super::errors::Failure;
-use super::outcome::{Outcome, Outcomes};
+use super::outcome::{Deviations, Outcome, Outcomes};
 use crate::directory::Served;
 
 type Kind = Extension<ResourceKind>;
@@ -17,7 +17,8 @@ type Answer = Result<Response, Failure>;
 pub(super) async fn list(Extension(kind): Kind, call: Call) -> Answer {
     let query = ListQuery::parse(&call.query, call.ty(kind))?;
     let body = call.caller.directory.list(kind, &query).await?;
-    Ok(([(header::CONTENT_TYPE, SCIM_JSON)], body).into_response())
+    let deviations = Extension(Deviations(query.quirks.kinds()));
+    Ok((deviations, [(header::CONTENT_TYPE, SCIM_JSON)], body).into_response())
 }
 
 /// RFC 7644 section 3.4.1; a client that has this version already is spared it.
@@ -98,7 +99,8 @@ fn answer(
         let value = HeaderValue::from_str(text).expect("made of our own address and a number");
         headers.insert(name, value);
     }
-    let outcome = Outcome { kind, id, quirks, verb: verb.filter(|_| changed) };
+    let outcome = Outcome { kind, id, verb: verb.filter(|_| changed) };
     response.extensions_mut().insert(Outcomes::from(outcome));
+    response.extensions_mut().insert(Deviations(quirks));
     response
 }

@@ -186,7 +186,7 @@ impl Operator {
         named: &str,
     ) -> Result<Vec<crate::store::Stored>> {
         let runtime = self.runtime.load_full();
-        let Some(info) = runtime.config.organizations.get(key) else { return Ok(Vec::new()) };
+        let Some(known) = runtime.config.organizations.get(key) else { return Ok(Vec::new()) };
         let attribute = match kind {
             ResourceKind::User => "userName",
             ResourceKind::Group => "displayName",
@@ -196,7 +196,7 @@ impl Operator {
             let filter = Filter::parse(&format!("{attribute} eq {quoted}"))
                 .map_err(|error| OperatorError::Invalid(error.to_string()))?;
             let request = ListRequest { kind, filter: Some(filter), offset: 0, count: 10 };
-            let page = self.store.list(organization, &info.schemas, request).await?;
+            let page = self.store.list(organization, &known.info.schemas, request).await?;
             if !page.resources.is_empty() {
                 return Ok(page.resources);
             }

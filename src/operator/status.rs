@@ -61,7 +61,7 @@ impl Operator {
             let info = runtime.config.organizations.get(key);
             organizations.push(OrganizationStatus {
                 key: key.to_string(),
-                name: info.map(|info| info.name.clone()).unwrap_or_default(),
+                name: info.map(|one| one.info.name.clone()).unwrap_or_default(),
                 endpoint: format!("{}/scim/{key}/v2", runtime.config.public_url),
                 users,
                 groups,

@@ -8,4 +8,5 @@ mod connections;
 mod providers;
 mod races;
 mod relay;
+mod strict;
 mod verbs;

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use scim_relay::clock::{Clock, SharedClock};
 use scim_relay::config::RateLimit;
-use scim_relay::directory::Directory;
+use scim_relay::directory::{Directory, Rules};
 use scim_relay::http::{Health, Limits, Options, Scim, health_router, router, serve};
 use scim_relay::metrics::Metrics;
 use scim_relay::store::sqlite::SqliteStore;
@@ -53,12 +53,14 @@ pub(crate) struct Setting {
     pub(crate) per_second: u32,
     pub(crate) burst: u32,
     pub(crate) options: Options,
+    /// Whether the organizations are.
+    pub(crate) strict: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let options = Options::default();
-        Self { max_body: 64 * 1024, per_second: 10_000, burst: 10_000, options }
+        Self { max_body: 64 * 1024, per_second: 10_000, burst: 10_000, options, strict: false }
     }
 }
 
@@ -132,7 +134,8 @@ impl Relay {
                 locale: None,
                 schemas: SCHEMAS.clone(),
             });
-            Directory::new(Arc::clone(&store), Arc::clone(&shared), id, info, PUBLIC_URL)
+            let rules = Rules { strict: setting.strict };
+            Directory::new(Arc::clone(&store), Arc::clone(&shared), id, info, rules, PUBLIC_URL)
         });
         let rate = RateLimit {
             per_second: NonZeroU32::new(setting.per_second).unwrap(),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::quirk::{Quirk, Quirks};
+
 /// The URN of an error message.
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
@@ -46,11 +48,13 @@ pub struct Error {
     pub status: u16,
     pub scim_type: Option<ScimType>,
     pub detail: String,
+    /// Where the request had left the RFCs until then.
+    pub quirks: Vec<Quirk>,
 }
 
 impl Error {
     pub fn new(status: u16, scim_type: Option<ScimType>, detail: impl Into<String>) -> Self {
-        Self { status, scim_type, detail: detail.into() }
+        Self { status, scim_type, detail: detail.into(), quirks: Vec::new() }
     }
 
     /// 400 with a `scimType`.
@@ -80,6 +84,14 @@ impl Error {
 
     pub fn mutability(detail: impl Into<String>) -> Self {
         Self::bad_request(ScimType::Mutability, detail)
+    }
+
+    /// The same refusal, of a request that had `quirks` besides.
+    #[must_use]
+    pub fn met(mut self, quirks: &Quirks) -> Self {
+        let new = quirks.kinds().into_iter().filter(|quirk| !self.quirks.contains(quirk));
+        self.quirks = [self.quirks.clone(), new.collect()].concat();
+        self
     }
 
     /// The same words for an id that never was, was deleted, or belongs to somebody else.

@@ -4,6 +4,7 @@ use super::error::Error;
 use super::filter::Filter;
 use super::path::{AttrPath, shorten};
 use super::projection::Projection;
+use super::quirk::Quirks;
 use super::schema::{Found, ResourceType, Returned};
 
 /// The URN of a list response.
@@ -27,6 +28,7 @@ pub struct ListQuery {
     pub sort_by: Option<AttrPath>,
     pub descending: bool,
     pub projection: Projection,
+    pub quirks: Quirks,
 }
 
 impl ListQuery {
@@ -42,8 +44,10 @@ impl ListQuery {
                 .filter(|value| !value.is_empty())
         };
         let filter = get("filter").map(Filter::parse).transpose()?;
+        let mut quirks = Quirks::default();
         if let Some(filter) = &filter {
             filter.check(ty)?;
+            quirks = filter.quirks(ty);
         }
         // RFC 7644 section 3.4.2.4: less than 1 is 1, and a negative count is 0.
         let start_index = number("startIndex", get("startIndex"))?.unwrap_or(1).max(1);
@@ -56,6 +60,7 @@ impl ListQuery {
             sort_by: get("sortBy").map(|text| sort_by(text, ty)).transpose()?,
             descending,
             projection: Projection::parse(get("attributes"), get("excludedAttributes"), ty)?,
+            quirks,
         })
     }
 }

@@ -36,7 +36,7 @@ pub use membership::{Membership, Relation};
 pub use patch::{MemberOp, PATCH_URN, PatchRequest, Patched};
 pub use path::{AttrPath, PatchPath};
 pub use projection::Projection;
-pub use quirk::Quirk;
+pub use quirk::{Quirk, Quirks};
 pub use resource::{
     Attributes, ResourceId, ResourceKey, ResourceKind, display_name, email, external_id,
     schemas_of, user_name,
@@ -46,4 +46,4 @@ pub use schema::{
     Uniqueness,
 };
 pub use select::select;
-pub use validate::{MemberValue, Normalized, normalize};
+pub use validate::{MemberValue, Normalized, keep, normalize};

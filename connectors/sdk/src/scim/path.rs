@@ -179,6 +179,11 @@ impl PatchPath {
     pub(super) fn shown(&self) -> String {
         shorten(&self.to_string())
     }
+
+    /// The refusal to remove what must be there (RFC 7644 section 3.5.2.2).
+    pub(super) fn required(&self) -> Error {
+        Error::mutability(format!("`{}` is required", self.shown()))
+    }
 }
 
 impl fmt::Display for PatchPath {

@@ -201,6 +201,18 @@ impl Attribute {
         self.sub_attributes.iter().find(|sub| sub.name.eq_ignore_ascii_case(name))
     }
 
+    /// Sub-attributes in the schema's order; what it does not know comes last.
+    pub(super) fn in_order(&self, mut subs: Map<String, Value>) -> Map<String, Value> {
+        let mut sorted = Map::with_capacity(subs.len());
+        for sub in &self.sub_attributes {
+            if let Some((name, value)) = subs.shift_remove_entry(&sub.name) {
+                sorted.insert(name, value);
+            }
+        }
+        sorted.extend(subs);
+        sorted
+    }
+
     /// What a comparison of the attribute itself is about: of a complex attribute its `value`
     /// (RFC 7644 section 3.4.2.2), otherwise the attribute.
     pub(super) fn compared(&self) -> Option<&Attribute> {

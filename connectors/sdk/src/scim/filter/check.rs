@@ -110,7 +110,7 @@ fn compare(path: &AttrPath, op: CompareOp, value: &Value, names: Names<'_>) -> R
 }
 
 /// Entra writes booleans as text, in filters too.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(in crate::scim) fn boolean(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {

@@ -5,6 +5,7 @@ mod check;
 mod eval;
 mod parse;
 mod print;
+mod quirks;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use super::path::AttrPath;
 use super::resource::ResourceKind;
 use super::schema::{Attribute, AttributeType, Found, ResourceType, Schemas};
 
+pub(super) use check::boolean;
 pub(super) use parse::bracketed;
 
 /// A comparison.

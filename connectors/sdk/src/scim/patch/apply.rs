@@ -3,14 +3,15 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::{MemberOp, Op, PatchRequest, Patched, entries};
+use super::{MemberOp, Op, Operation, PatchRequest, Patched, entries};
 use crate::scim::error::Error;
 use crate::scim::path::{AttrPath, PatchPath};
 use crate::scim::quirk::Quirk;
 use crate::scim::resource::Attributes;
 use crate::scim::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, Schema};
 use crate::scim::validate::{
-    Reader, container, in_schema_order, is_members, is_password, password, place, required, unknown,
+    Reader, container, immutable, in_schema_order, is_members, is_password, password, place,
+    required, unknown,
 };
 
 impl PatchRequest {
@@ -24,27 +25,15 @@ impl PatchRequest {
             password: None,
             reader: Reader { quirks: self.quirks.clone() },
         };
-        for operation in &self.operations {
-            match &operation.path {
-                Some(path) => {
-                    let path = PatchPath::parse(path, ty)?;
-                    patching.at(
-                        operation.op,
-                        &path,
-                        operation.value.as_ref(),
-                        Strictness::Named,
-                    )?;
-                }
-                None => patching.without_path(operation.op, operation.value.as_ref())?,
-            }
+        match patching.all(&self.operations) {
+            Ok(()) => Ok(Patched {
+                attributes: in_schema_order(patching.attributes, ty),
+                member_ops: patching.member_ops,
+                password: patching.password,
+                quirks: patching.reader.quirks,
+            }),
+            Err(error) => Err(error.met(&patching.reader.quirks)),
         }
-        required(&patching.attributes, ty)?;
-        Ok(Patched {
-            attributes: in_schema_order(patching.attributes, ty),
-            member_ops: patching.member_ops,
-            password: patching.password,
-            quirks: patching.reader.quirks.into_vec(),
-        })
     }
 }
 
@@ -64,6 +53,19 @@ pub(super) struct Patching<'a> {
 }
 
 impl Patching<'_> {
+    fn all(&mut self, operations: &[Operation]) -> Result<(), Error> {
+        for Operation { op, path, value } in operations {
+            match path {
+                Some(path) => {
+                    let path = PatchPath::parse(path, self.ty)?;
+                    self.at(*op, &path, value.as_ref(), Strictness::Named)?;
+                }
+                None => self.without_path(*op, value.as_ref())?,
+            }
+        }
+        required(&self.attributes, self.ty)
+    }
+
     /// `add` and `replace` without a path: each key of the value is the path of its own value.
     fn without_path(&mut self, op: Op, value: Option<&Value>) -> Result<(), Error> {
         let Some(Value::Object(values)) = value else {
@@ -75,11 +77,11 @@ impl Patching<'_> {
         for (key, value) in values {
             if key.eq_ignore_ascii_case("id") {
                 // Okta renames a group with `{id, displayName}`.
-                self.reader.quirks.note(Quirk::IdInValue);
+                self.reader.quirks.note(Quirk::IdInValue, key);
             } else if key.eq_ignore_ascii_case("schemas") {
                 // The attributes decide which schemas are in use.
             } else if key.eq_ignore_ascii_case(&ty.core.id) {
-                self.reader.quirks.note(Quirk::DottedKey);
+                self.reader.quirks.note(Quirk::DottedKey, key);
                 let Some(values) = value.as_object() else {
                     return Err(Error::invalid_value(format!("`{key}` is not an object")));
                 };
@@ -96,7 +98,7 @@ impl Patching<'_> {
     fn key(&mut self, op: Op, key: &str, value: &Value) -> Result<(), Error> {
         let named = key.split('[').next().unwrap_or(key);
         let Some(attr) = AttrPath::split(named).and_then(|path| path.resolve(self.ty)) else {
-            self.reader.quirks.note(unknown(key));
+            self.reader.quirks.note(unknown(key), key);
             return Ok(());
         };
         let path = PatchPath::parse(key, self.ty)?;
@@ -104,7 +106,7 @@ impl Patching<'_> {
             || attr.sub.is_some()
             || (key.contains(':') && !attr.is_extension())
         {
-            self.reader.quirks.note(Quirk::DottedKey);
+            self.reader.quirks.note(Quirk::DottedKey, key);
         }
         self.at(op, &path, Some(value), Strictness::InValue)
     }
@@ -117,6 +119,9 @@ impl Patching<'_> {
         strictness: Strictness,
     ) -> Result<(), Error> {
         let ty = self.ty;
+        if op == Op::Remove && value.is_some_and(|value| !value.is_null()) {
+            self.reader.quirks.note(Quirk::RemoveWithValue, &path.shown());
+        }
         let (extension, attribute, sub) = match ty.find(&path.attr) {
             Some(Found::Extension(schema)) => return self.extension(op, schema, value),
             Some(Found::Attribute { extension, attribute, sub }) => (extension, attribute, sub),
@@ -134,12 +139,15 @@ impl Patching<'_> {
             if strictness == Strictness::Named {
                 return Err(Error::mutability(format!("`{}` is read-only", path.shown())));
             }
-            self.reader.quirks.note(Quirk::ReadOnlyIgnored);
+            self.reader.quirks.note(Quirk::ReadOnlyInValue, &path.shown());
             return Ok(());
         }
         if extension.is_none() && attribute.name == "schemas" {
-            self.reader.quirks.note(Quirk::ReadOnlyIgnored);
-            return Ok(());
+            // The attributes decide which schemas are in use.
+            return if op == Op::Remove { Err(path.required()) } else { Ok(()) };
+        }
+        if let Some(filter) = &path.filter {
+            self.reader.quirks.extend(filter.entry_quirks(attribute));
         }
         if is_members(ty, extension, attribute) {
             return self.members(op, path, value);
@@ -176,6 +184,14 @@ impl Patching<'_> {
     fn extension(&mut self, op: Op, schema: &Schema, value: Option<&Value>) -> Result<(), Error> {
         let values = match (op, value) {
             (Op::Remove, _) | (Op::Replace, Some(Value::Null)) => {
+                let present = self.attributes.get(&schema.id).and_then(Value::as_object);
+                let fixed = |attribute: &&Attribute| {
+                    attribute.mutability == Mutability::Immutable
+                        && present.is_some_and(|own| own.contains_key(&attribute.name))
+                };
+                if let Some(fixed) = schema.attributes.iter().find(fixed) {
+                    return Err(immutable(&place(Some(schema), fixed)));
+                }
                 self.attributes.shift_remove(&schema.id);
                 return Ok(());
             }
@@ -190,10 +206,16 @@ impl Patching<'_> {
                 .and_then(|path| path.resolve(self.ty));
             match attr {
                 Some(attr) => {
+                    if attr.sub.is_some() {
+                        self.reader.quirks.note(Quirk::DottedKey, key);
+                    }
                     let path = PatchPath { attr, filter: None, sub: None };
                     self.at(op, &path, Some(value), Strictness::InValue)?;
                 }
-                None => self.reader.quirks.note(Quirk::UnknownAttribute),
+                None => {
+                    let at = format!("{}:{key}", schema.id);
+                    self.reader.quirks.note(Quirk::UnknownAttribute, &at);
+                }
             }
         }
         Ok(())
@@ -225,6 +247,9 @@ impl Target<'_> {
                 Some(single) => vec![single],
             };
             let entries = entries::next(self, entries, value, reader)?;
+            if self.op == Op::Remove && self.attribute.required && entries.is_empty() {
+                return Err(self.path.required());
+            }
             return Ok((!entries.is_empty()).then_some(Value::Array(entries)));
         }
         if self.op == Op::Remove {
@@ -241,7 +266,7 @@ impl Target<'_> {
         let target = self.sub.unwrap_or(self.attribute);
         // RFC 7644 section 3.5.2.2.
         if target.required {
-            return Err(Error::mutability(format!("`{}` is required", self.path.shown())));
+            return Err(self.path.required());
         }
         let Some(current) = current else { return Ok(None) };
         if target.mutability == Mutability::Immutable {
@@ -296,7 +321,11 @@ impl Target<'_> {
             subs.shift_remove("$ref");
         }
         for name in cleared {
-            subs.shift_remove(name);
+            let sub = self.attribute.sub(name);
+            let removed = subs.shift_remove(name);
+            if removed.is_some() && sub.is_some_and(|sub| sub.mutability == Mutability::Immutable) {
+                return Err(self.immutable());
+            }
         }
         for (name, value) in given {
             let sub = self.attribute.sub(&name);
@@ -307,22 +336,10 @@ impl Target<'_> {
             }
             subs.insert(name, value);
         }
-        Ok(if subs.is_empty() { None } else { Some(Value::Object(in_order(self.attribute, subs))) })
+        Ok(if subs.is_empty() { None } else { Some(Value::Object(self.attribute.in_order(subs))) })
     }
 
-    pub(super) fn immutable(&self) -> Error {
-        Error::mutability(format!("`{}` cannot be changed once it is set", self.path.shown()))
+    fn immutable(&self) -> Error {
+        immutable(&self.path.shown())
     }
-}
-
-/// The sub-attributes in the schema's order.
-fn in_order(attribute: &Attribute, mut subs: Map<String, Value>) -> Map<String, Value> {
-    let mut sorted = Map::with_capacity(subs.len());
-    for sub in &attribute.sub_attributes {
-        if let Some((name, value)) = subs.shift_remove_entry(&sub.name) {
-            sorted.insert(name, value);
-        }
-    }
-    sorted.extend(subs);
-    sorted
 }

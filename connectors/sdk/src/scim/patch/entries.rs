@@ -27,16 +27,20 @@ pub(super) fn next(
     if entries.len() > MAX_VALUES {
         return Err(too_many(&target.at));
     }
-    one_primary(&mut entries, &written);
+    if one_primary(&mut entries, &written) {
+        reader.quirks.note(Quirk::ManyPrimaries, &target.at);
+    }
     entries.retain(|entry| !entry.is_null());
     Ok(entries)
 }
 
 /// A new primary clears the old one (RFC 7644 section 3.5.2). Of several new ones the first
-/// stays, as in a POST.
-fn one_primary(entries: &mut [Value], written: &[usize]) {
+/// stays, as in a POST; answers whether there were several.
+fn one_primary(entries: &mut [Value], written: &[usize]) -> bool {
     let is_primary = |entry: &Value| entry.get("primary").and_then(Value::as_bool) == Some(true);
-    let Some(&kept) = written.iter().find(|&&index| is_primary(&entries[index])) else { return };
+    let mut new = written.iter().filter(|&&index| is_primary(&entries[index]));
+    let (Some(&kept), further) = (new.next(), new.next()) else { return false };
+    let several = further.is_some();
     for (index, entry) in entries.iter_mut().enumerate() {
         if index != kept
             && is_primary(entry)
@@ -45,6 +49,7 @@ fn one_primary(entries: &mut [Value], written: &[usize]) {
             *primary = Value::Bool(false);
         }
     }
+    several
 }
 
 /// The list itself. Answers, like its siblings, which entries were written.
@@ -56,13 +61,14 @@ fn whole(
 ) -> Result<Vec<usize>, Error> {
     let attribute = target.attribute;
     if target.op == Op::Remove && value.is_none_or(Value::is_null) {
-        if attribute.required {
-            return Err(Error::mutability(format!("`{}` is required", target.path.shown())));
-        }
         entries.clear();
         return Ok(Vec::new());
     }
-    let value = value.cloned().unwrap_or(Value::Null);
+    let value = match value.cloned().unwrap_or(Value::Null) {
+        // What is added, or listed for removal, may be a value or a list of them.
+        single if target.op != Op::Replace && !single.is_array() => Value::Array(vec![single]),
+        value => value,
+    };
     let given = match reader.value(attribute, value, &target.at)? {
         Some(Value::Array(given)) => given,
         _ => Vec::new(),
@@ -71,7 +77,6 @@ fn whole(
         Op::Remove => {
             // RFC 7644 section 3.5.2.2 knows no value here, but Entra and JumpCloud list what is
             // to go; taking that for "all" would empty the attribute.
-            reader.quirks.note(Quirk::RemoveWithValue);
             entries.retain(|entry| {
                 !given.iter().any(|listed| agrees(attribute, entry, listed, same_text))
             });
@@ -168,6 +173,10 @@ fn selected(
         write(target, entries, &matching, value, reader)?;
         return Ok(matching);
     }
+    // What is not there has been removed already.
+    if target.op == Op::Remove {
+        return Ok(Vec::new());
+    }
     let Some(entry) = made_by(target, filter, value) else {
         return Err(Error::no_target(format!("`{}` selects no value", target.path.shown())));
     };
@@ -175,6 +184,7 @@ fn selected(
     if value.is_none_or(Value::is_null) {
         return Ok(Vec::new());
     }
+    reader.quirks.note(Quirk::MissingEntry, &target.path.shown());
     match reader.entry(target.attribute, entry, &target.at)? {
         Some(entry) => {
             entries.push(entry);
@@ -192,7 +202,7 @@ fn made_by(target: &Target<'_>, filter: &Filter, value: Option<&Value>) -> Optio
         return None;
     };
     let selector = target.attribute.sub(&path.attribute)?;
-    if target.op == Op::Remove || !matches!(selector.name.as_str(), "type" | "primary") {
+    if !matches!(selector.name.as_str(), "type" | "primary") {
         return None;
     }
     let mut entry = Map::new();
@@ -217,7 +227,7 @@ fn write(
         let next = match (target.op, target.sub) {
             (Op::Remove, None) => None,
             (Op::Remove, Some(sub)) if sub.required => {
-                return Err(Error::mutability(format!("`{}` is required", target.path.shown())));
+                return Err(target.path.required());
             }
             (Op::Remove, Some(_)) => target.merged(Some(current), Value::Null, reader)?,
             // The selected records are replaced as a whole (RFC 7644 section 3.5.2.3).

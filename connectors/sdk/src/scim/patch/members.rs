@@ -8,7 +8,6 @@ use super::{MemberOp, Op};
 use crate::scim::error::Error;
 use crate::scim::filter::{CompareOp, Filter};
 use crate::scim::path::PatchPath;
-use crate::scim::quirk::Quirk;
 
 impl Patching<'_> {
     pub(super) fn members(
@@ -44,15 +43,14 @@ impl Patching<'_> {
                 None | Some(Value::Null) => self.push(MemberOp::RemoveAll),
                 Some(value) => {
                     // RFC 7644 section 3.5.2.2 knows no value here; Entra means only those listed.
-                    self.reader.quirks.note(Quirk::RemoveWithValue);
-                    let members = self.reader.members(value)?;
+                    let members = self.reader.some_members(value)?;
                     self.push(MemberOp::Remove(
                         members.into_iter().map(|member| member.value).collect(),
                     ));
                 }
             },
             (Op::Add, None) => {
-                let members = self.reader.members(value.unwrap_or(&Value::Null))?;
+                let members = self.reader.some_members(value.unwrap_or(&Value::Null))?;
                 self.push(MemberOp::Add(members));
             }
             (Op::Replace, None) => {
@@ -96,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::scim::patch::tests::{apply, group};
-    use crate::scim::{MemberValue, ResourceKind, ScimType};
+    use crate::scim::{MemberValue, Quirk, ResourceKind, ScimType};
 
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "a literal reads best by value")]
@@ -174,6 +172,6 @@ mod tests {
         let operations = json!([{ "op": "replace", "value": { "id": "g", "displayName": "1b" } }]);
         let patched = apply(ResourceKind::Group, &group(), &operations).unwrap();
         assert_eq!(patched.attributes["displayName"], "1b");
-        assert_eq!(patched.quirks, [Quirk::IdInValue]);
+        assert_eq!(patched.quirks.kinds(), [Quirk::IdInValue]);
     }
 }

@@ -61,33 +61,37 @@ pub struct Patched {
     pub attributes: Attributes,
     pub member_ops: Vec<MemberOp>,
     pub password: Option<SecretString>,
-    pub quirks: Vec<Quirk>,
+    pub quirks: Quirks,
 }
 
 impl PatchRequest {
     /// Reads the body of a PATCH.
     pub fn parse(body: Value) -> Result<Self, Error> {
+        let mut quirks = Quirks::default();
+        match Self::operations(body, &mut quirks) {
+            Ok(operations) => Ok(Self { operations, quirks }),
+            Err(error) => Err(error.met(&quirks)),
+        }
+    }
+
+    /// Where the request itself deviates, whatever it is applied to.
+    pub fn quirks(&self) -> &Quirks {
+        &self.quirks
+    }
+
+    fn operations(body: Value, quirks: &mut Quirks) -> Result<Vec<Operation>, Error> {
         let Value::Object(body) = body else {
             return Err(Error::invalid_syntax("the body is not a JSON object"));
         };
-        let mut quirks = Quirks::default();
-        let mut operations = None;
-        let mut declared = false;
-        for (key, value) in body {
-            if key.eq_ignore_ascii_case("schemas") {
-                declared = is_patch(&value)?;
-            } else if key.eq_ignore_ascii_case("operations") {
-                operations = Some(value);
-            }
-        }
-        if !declared {
-            quirks.note(Quirk::MissingPatchSchema);
+        let [schemas, operations] = picked(body, ["schemas", "Operations"])?;
+        if !is_patch(&schemas.unwrap_or_default())? {
+            quirks.note(Quirk::MissingSchemas, "schemas");
         }
         let Some(Value::Array(given)) = operations else {
             return Err(Error::invalid_syntax("`Operations` is not a list of operations"));
         };
         if given.is_empty() {
-            return Err(Error::invalid_syntax("`Operations` is empty"));
+            quirks.note(Quirk::NoOperations, "Operations");
         }
         if given.len() > MAX_OPERATIONS {
             return Err(Error::new(
@@ -99,11 +103,8 @@ impl PatchRequest {
                 ),
             ));
         }
-        let operations = given
-            .into_iter()
-            .map(|operation| Operation::parse(operation, &mut quirks))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { operations, quirks })
+        let numbered = given.into_iter().enumerate();
+        numbered.map(|(number, operation)| Operation::parse(number, operation, quirks)).collect()
     }
 }
 
@@ -125,11 +126,11 @@ fn is_patch(schemas: &Value) -> Result<bool, Error> {
 }
 
 impl Operation {
-    fn parse(operation: Value, quirks: &mut Quirks) -> Result<Self, Error> {
+    fn parse(number: usize, operation: Value, quirks: &mut Quirks) -> Result<Self, Error> {
         let Value::Object(given) = operation else {
             return Err(Error::invalid_syntax("an operation is not a JSON object"));
         };
-        let Parts { op, path, value } = Parts::of(given);
+        let [op, path, value] = picked(given, ["op", "path", "value"])?;
         let Some(Value::String(word)) = op else {
             return Err(Error::invalid_syntax("an operation has no `op`"));
         };
@@ -145,12 +146,15 @@ impl Operation {
             }
         };
         if word.bytes().any(|letter| letter.is_ascii_uppercase()) {
-            quirks.note(Quirk::CapitalOp);
+            quirks.note(Quirk::CapitalOp, &format!("Operations[{number}].op"));
         }
         let path = match path {
             None | Some(Value::Null) => None,
-            Some(Value::String(path)) if path.trim().is_empty() => None,
-            Some(Value::String(path)) => Some(path.trim().to_owned()),
+            Some(Value::String(path)) if path.is_empty() => {
+                quirks.note(Quirk::EmptyPath, &format!("Operations[{number}].path"));
+                None
+            }
+            Some(Value::String(path)) => Some(path),
             Some(_) => return Err(Error::invalid_path("`path` is not a string")),
         };
         match (op, &path, &value) {
@@ -165,29 +169,19 @@ impl Operation {
     }
 }
 
-/// The three keys of an operation, found in any case.
-#[derive(Default)]
-struct Parts {
-    op: Option<Value>,
-    path: Option<Value>,
-    value: Option<Value>,
-}
-
-impl Parts {
-    fn of(given: Map<String, Value>) -> Self {
-        let mut parts = Self::default();
-        for (key, value) in given {
-            let slot = if key.eq_ignore_ascii_case("op") {
-                &mut parts.op
-            } else if key.eq_ignore_ascii_case("path") {
-                &mut parts.path
-            } else if key.eq_ignore_ascii_case("value") {
-                &mut parts.value
-            } else {
-                continue;
-            };
-            *slot = Some(value);
+/// The values at `names`, which may be written in any case (RFC 7643 section 2.1) but once.
+fn picked<const N: usize>(
+    given: Map<String, Value>,
+    names: [&str; N],
+) -> Result<[Option<Value>; N], Error> {
+    let mut values = [const { None }; N];
+    for (key, value) in given {
+        let Some(index) = names.iter().position(|name| name.eq_ignore_ascii_case(&key)) else {
+            continue;
+        };
+        if values[index].replace(value).is_some() {
+            return Err(Error::invalid_syntax(format!("`{}` is given twice", names[index])));
         }
-        parts
     }
+    Ok(values)
 }

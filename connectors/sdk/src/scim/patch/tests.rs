@@ -50,7 +50,7 @@ fn check(operations: Value, expected: Value) -> Vec<Quirk> {
     }
     assert_eq!(Value::Object(patched.attributes), Value::Object(wanted), "{operations}");
     assert_eq!((patched.member_ops, patched.password.is_some()), (vec![], false));
-    patched.quirks
+    patched.quirks.kinds()
 }
 
 #[track_caller]
@@ -83,7 +83,7 @@ fn operations_are_written_in_any_case() {
         "operations": [{ "op": "remove", "path": "active" }]
     }));
     let patched = request.unwrap().apply(&ada(), Schemas::builtin().of(ResourceKind::User));
-    assert_eq!(patched.unwrap().quirks, [Quirk::MissingPatchSchema]);
+    assert_eq!(patched.unwrap().quirks.kinds(), [Quirk::MissingSchemas]);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn without_a_path_each_key_is_one() {
         [
             Quirk::IdInValue,
             Quirk::DottedKey,
-            Quirk::ReadOnlyIgnored,
+            Quirk::ReadOnlyInValue,
             Quirk::UnknownAttribute,
             Quirk::UnknownSchema,
             Quirk::StringBoolean,
@@ -295,11 +295,6 @@ fn any_other_filter_must_select_something() {
         let operation = json!([{ "op": "replace", "path": path, "value": value }]);
         check_error(operation, ScimType::NoTarget, "selects no value");
     }
-    check_error(
-        json!([{ "op": "remove", "path": "emails[type eq \"other\"]" }]),
-        ScimType::NoTarget,
-        "selects no value",
-    );
 }
 
 #[test]
@@ -410,7 +405,6 @@ fn operations_that_say_too_little_are_refused() {
     check_error(json!([{ "op": "add", "path": 1, "value": 1 }]), ScimType::InvalidPath, "`path`");
     check_error(json!([{ "op": "add", "value": "x" }]), ScimType::InvalidValue, "needs an object");
     check_error(json!([1]), ScimType::InvalidSyntax, "not a JSON object");
-    check_error(json!([]), ScimType::InvalidSyntax, "empty");
     check_error(json!({}), ScimType::InvalidSyntax, "not a list");
     check_error(
         json!([{ "op": "add", "path": "active", "value": "banana" }]),

@@ -1,6 +1,7 @@
 //! A resource as a client sends it, made into the resource as it is kept: canonical names, right
 //! types, nothing the client may not write.
 
+mod kept;
 mod order;
 mod read;
 #[cfg(test)]
@@ -11,10 +12,12 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::path::{AttrPath, shorten};
-use super::quirk::Quirk;
+use super::quirk::{Quirk, Quirks};
 use super::resource::{Attributes, ResourceKind};
 use super::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, Schema};
 
+pub(super) use kept::immutable;
+pub use kept::keep;
 pub(super) use order::{in_schema_order, required};
 pub(super) use read::{MAX_VALUES, Reader, password, too_many};
 
@@ -27,7 +30,7 @@ pub struct Normalized {
     /// A group's members, each once; none if the body says nothing about them.
     pub members: Option<Vec<MemberValue>>,
     pub password: Option<SecretString>,
-    pub quirks: Vec<Quirk>,
+    pub quirks: Quirks,
 }
 
 /// A member as a client names it; whether there is such a resource is for others to say.
@@ -39,9 +42,9 @@ pub struct MemberValue {
 
 /// Reads the body of a POST or PUT.
 ///
-/// What a provider may get wrong without harm is put right or ignored and noted as a [`Quirk`]
-/// (RFC 7644 section 3.3 lets a server ignore what it does not know or may not take); a value of
-/// the wrong type is refused.
+/// Read-only attributes are ignored (RFC 7644 sections 3.3 and 3.5.1). What else a provider may get
+/// wrong without harm is put right or ignored too, and noted as a [`Quirk`]; a value of the wrong
+/// type is refused.
 pub fn normalize(body: Value, ty: &ResourceType) -> Result<Normalized, Error> {
     let Value::Object(body) = body else {
         return Err(Error::invalid_syntax("the body is not a JSON object"));
@@ -49,45 +52,50 @@ pub fn normalize(body: Value, ty: &ResourceType) -> Result<Normalized, Error> {
     let mut intake = Intake {
         ty,
         reader: Reader::default(),
+        listed: None,
         attributes: Map::new(),
         members: None,
         password: None,
     };
-    for (key, value) in body {
-        intake.key(&key, value)?;
-    }
-    required(&intake.attributes, ty)?;
+    intake.body(body).map_err(|error| error.met(&intake.reader.quirks))?;
     Ok(Normalized {
         attributes: in_schema_order(intake.attributes, ty),
         members: intake.members,
         password: intake.password,
-        quirks: intake.reader.quirks.into_vec(),
+        quirks: intake.reader.quirks,
     })
 }
 
 struct Intake<'a> {
     ty: &'a ResourceType,
     reader: Reader,
+    /// The schemas that the body says it uses.
+    listed: Option<Vec<String>>,
     attributes: Attributes,
     members: Option<Vec<MemberValue>>,
     password: Option<SecretString>,
 }
 
 impl Intake<'_> {
+    fn body(&mut self, body: Attributes) -> Result<(), Error> {
+        for (key, value) in body {
+            self.key(&key, value)?;
+        }
+        self.check_listed();
+        required(&self.attributes, self.ty)
+    }
+
     fn key(&mut self, key: &str, value: Value) -> Result<(), Error> {
         let ty = self.ty;
-        if key.eq_ignore_ascii_case("schemas") {
-            return self.schemas(&value);
-        }
         if value.is_null() {
             return Ok(());
         }
         if key.eq_ignore_ascii_case(&ty.core.id) {
-            self.reader.quirks.note(Quirk::DottedKey);
+            self.reader.quirks.note(Quirk::DottedKey, key);
             for (name, value) in object(key, value)? {
                 match ty.attribute(&name) {
                     Some(attribute) => self.attribute(None, attribute, None, value)?,
-                    None => self.reader.quirks.note(Quirk::UnknownAttribute),
+                    None => self.reader.quirks.note(Quirk::UnknownAttribute, &name),
                 }
             }
             return Ok(());
@@ -96,7 +104,10 @@ impl Intake<'_> {
             for (name, value) in object(key, value)? {
                 match schema.attribute(&name) {
                     Some(attribute) => self.attribute(Some(schema), attribute, None, value)?,
-                    None => self.reader.quirks.note(Quirk::UnknownAttribute),
+                    None => {
+                        let at = format!("{}:{name}", schema.id);
+                        self.reader.quirks.note(Quirk::UnknownAttribute, &at);
+                    }
                 }
             }
             return Ok(());
@@ -108,14 +119,14 @@ impl Intake<'_> {
         if let Some(Found::Attribute { extension, attribute, sub }) =
             path.as_ref().and_then(|path| ty.find(path))
         {
-            self.reader.quirks.note(Quirk::DottedKey);
+            self.reader.quirks.note(Quirk::DottedKey, key);
             return self.attribute(extension, attribute, sub, value);
         }
-        self.reader.quirks.note(unknown(key));
+        self.reader.quirks.note(unknown(key), key);
         Ok(())
     }
 
-    /// `schemas` says nothing that the attributes do not say; only its form is looked at.
+    /// `schemas` says nothing that the attributes do not say, so a wrong one does no harm.
     fn schemas(&mut self, value: &Value) -> Result<(), Error> {
         let wrong = || Error::invalid_syntax("`schemas` is not a list of URNs");
         let urns = match value {
@@ -123,13 +134,27 @@ impl Intake<'_> {
             Value::Array(urns) => urns,
             _ => return Err(wrong()),
         };
-        for urn in urns {
-            let urn = urn.as_str().ok_or_else(wrong)?;
-            if !self.ty.knows(urn) {
-                self.reader.quirks.note(Quirk::UnknownSchema);
-            }
+        let urns: Option<Vec<_>> = urns.iter().map(|urn| urn.as_str().map(str::to_owned)).collect();
+        once(&mut self.listed, urns.ok_or_else(wrong)?, "schemas")
+    }
+
+    /// `schemas` names the type's own schema and those of its extensions that are in use (RFC 7643
+    /// section 3), and no others.
+    fn check_listed(&mut self) {
+        let quirks = &mut self.reader.quirks;
+        let listed = self.listed.as_deref().unwrap_or_default();
+        let lists = |wanted: &str| listed.iter().any(|urn| urn.eq_ignore_ascii_case(wanted));
+        for urn in listed.iter().filter(|urn| !self.ty.knows(urn)) {
+            quirks.note(Quirk::UnknownSchema, urn);
         }
-        Ok(())
+        if !lists(&self.ty.core.id) {
+            quirks.note(Quirk::MissingSchemas, "schemas");
+        }
+        let unlisted = |schema: &&str| self.attributes.contains_key(*schema) && !lists(schema);
+        let extensions = self.ty.extensions.iter().map(|schema| schema.id.as_str());
+        for urn in extensions.filter(unlisted) {
+            quirks.note(Quirk::UnlistedSchema, urn);
+        }
     }
 
     fn attribute(
@@ -147,11 +172,10 @@ impl Intake<'_> {
             .flatten()
             .any(|one| one.mutability == Mutability::ReadOnly)
         {
-            self.reader.quirks.note(Quirk::ReadOnlyIgnored);
             return Ok(());
         }
         if extension.is_none() && attribute.name == "schemas" {
-            return Ok(());
+            return self.schemas(&value);
         }
         if is_members(self.ty, extension, attribute) {
             let members = self.reader.members(&value)?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{MemberValue, is_hollow};
 use crate::scim::error::Error;
+use crate::scim::filter::boolean;
 use crate::scim::path::shorten;
 use crate::scim::quirk::{Quirk, Quirks};
 use crate::scim::resource::ResourceKind;
@@ -45,7 +46,7 @@ impl Reader {
             Value::Null => return Ok(None),
             Value::Array(given) => given,
             single => {
-                self.quirks.note(Quirk::SingleValue);
+                self.quirks.note(Quirk::SingleValue, at);
                 vec![single]
             }
         };
@@ -61,13 +62,13 @@ impl Reader {
                 entries.push(entry);
             }
         }
-        self.one_primary(&mut entries);
+        self.one_primary(&mut entries, at);
         Ok((!entries.is_empty()).then_some(Value::Array(entries)))
     }
 
     /// At most one entry is primary (RFC 7643 section 2.4). The first one keeps it: providers
     /// list the address they mean first.
-    fn one_primary(&mut self, entries: &mut [Value]) {
+    fn one_primary(&mut self, entries: &mut [Value], at: &str) {
         let mut primaries = entries
             .iter_mut()
             .filter_map(|entry| entry.get_mut("primary"))
@@ -77,7 +78,7 @@ impl Reader {
         }
         for further in primaries {
             *further = Value::Bool(false);
-            self.quirks.note(Quirk::ManyPrimaries);
+            self.quirks.note(Quirk::ManyPrimaries, at);
         }
     }
 
@@ -94,10 +95,11 @@ impl Reader {
             (AttributeType::Complex, bare @ (Value::String(_) | Value::Number(_)))
                 if attribute.sub("value").is_some() =>
             {
-                self.quirks.note(match (attribute.name.as_str(), attribute.multi_valued) {
+                let quirk = match (attribute.name.as_str(), attribute.multi_valued) {
                     ("manager", false) => Quirk::BareManager,
                     _ => Quirk::BareValue,
-                });
+                };
+                self.quirks.note(quirk, at);
                 self.complex(attribute, Map::from_iter([("value".to_owned(), bare)]), at)
             }
             (_, value) => self.simple(attribute, value, at),
@@ -111,25 +113,25 @@ impl Reader {
         at: &str,
     ) -> Result<Option<Value>, Error> {
         let mut read: Vec<Option<Value>> = vec![None; attribute.sub_attributes.len()];
-        for (name, value) in given {
+        for (name, value) in self.unpacked(attribute, given, at) {
             let Some(index) = attribute
                 .sub_attributes
                 .iter()
                 .position(|sub| sub.name.eq_ignore_ascii_case(&name))
             else {
-                self.quirks.note(Quirk::UnknownAttribute);
+                self.quirks.note(Quirk::UnknownAttribute, &format!("{at}.{name}"));
                 continue;
             };
             let sub = &attribute.sub_attributes[index];
             if sub.mutability == Mutability::ReadOnly {
-                self.quirks.note(Quirk::ReadOnlyIgnored);
-                continue;
-            }
-            // An empty `value` is how some providers say that there is none.
-            if sub.name == "value" && value.as_str() == Some("") {
                 continue;
             }
             let at = format!("{at}.{}", sub.name);
+            // An empty `value` is how some providers say that there is none.
+            if sub.name == "value" && value.as_str() == Some("") {
+                self.quirks.note(Quirk::EmptyValue, &at);
+                continue;
+            }
             let Some(value) = self.value(sub, value, &at)? else { continue };
             if read[index].replace(value).is_some() {
                 return Err(super::twice(&at));
@@ -142,6 +144,34 @@ impl Reader {
             .filter_map(|(sub, value)| Some((sub.name.clone(), value?)))
             .collect();
         Ok((!subs.is_empty()).then_some(Value::Object(subs)))
+    }
+
+    /// Entra sends an app role as `{"value": "{\"value\":\"Admin\",\"displayName\":\"…\"}"}`: the
+    /// entry as text in its own value.
+    fn unpacked(
+        &mut self,
+        attribute: &Attribute,
+        given: Map<String, Value>,
+        at: &str,
+    ) -> Map<String, Value> {
+        if !attribute.multi_valued {
+            return given;
+        }
+        let text = given.get("value").and_then(Value::as_str).filter(|text| text.starts_with('{'));
+        let inner = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+        // What is text within text once more is data, or a value would change with each reading.
+        let is_plain = |value: &Value| value.as_str().is_some_and(|text| !text.starts_with('{'));
+        let Some(mut inner) = inner.filter(|inner| inner.get("value").is_some_and(is_plain)) else {
+            return given;
+        };
+        self.quirks.note(Quirk::JsonInText, &format!("{at}.value"));
+        let mut unpacked = given;
+        for (key, name) in [("value", "value"), ("displayName", "display")] {
+            if let Some(value) = inner.remove(key) {
+                unpacked.insert(name.to_owned(), value);
+            }
+        }
+        unpacked
     }
 
     fn simple(
@@ -169,28 +199,32 @@ impl Reader {
             AttributeType::Boolean => match &value {
                 Value::Bool(_) => Ok(Some(value)),
                 // Entra says "True" and "False"; anything else is a mistake.
-                Value::String(text) if text.eq_ignore_ascii_case("true") => {
-                    self.quirks.note(Quirk::StringBoolean);
-                    Ok(Some(Value::Bool(true)))
-                }
-                Value::String(text) if text.eq_ignore_ascii_case("false") => {
-                    self.quirks.note(Quirk::StringBoolean);
-                    Ok(Some(Value::Bool(false)))
-                }
+                Value::String(text) => match boolean(text) {
+                    Some(truth) => {
+                        self.quirks.note(Quirk::StringBoolean, at);
+                        Ok(Some(Value::Bool(truth)))
+                    }
+                    None => wrong(&value),
+                },
                 _ => wrong(&value),
             },
-            AttributeType::Integer => {
-                if value.is_i64() || value.is_u64() {
-                    Ok(Some(value))
-                } else {
-                    wrong(&value)
+            AttributeType::Integer | AttributeType::Decimal => {
+                let is_number = |number: &Value| match attribute.kind {
+                    // RFC 7643 section 2.3.4: no fraction and no exponent.
+                    AttributeType::Integer => number.is_i64() || number.is_u64(),
+                    _ => number.is_number(),
+                };
+                if is_number(&value) {
+                    return Ok(Some(value));
                 }
-            }
-            AttributeType::Decimal => {
-                if value.is_number() {
-                    Ok(Some(value))
-                } else {
-                    wrong(&value)
+                // Mappings that compute a value give text.
+                let text = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+                match text.filter(is_number) {
+                    Some(number) => {
+                        self.quirks.note(Quirk::StringNumber, at);
+                        Ok(Some(number))
+                    }
+                    None => wrong(&value),
                 }
             }
             AttributeType::Complex => wrong(&value),
@@ -215,20 +249,29 @@ impl Reader {
                     )));
                 }
                 // A blank anchor would tie together everybody who has one.
-                Ok((at != "externalId" || !text.trim().is_empty()).then_some(value))
+                if at == "externalId" && text.trim().is_empty() {
+                    self.quirks.note(Quirk::EmptyValue, at);
+                    return Ok(None);
+                }
+                Ok(Some(value))
             }
         }
     }
 
     /// A group's members, each once, in the order given.
     pub(crate) fn members(&mut self, value: &Value) -> Result<Vec<MemberValue>, Error> {
+        if !(value.is_array() || value.is_null()) {
+            self.quirks.note(Quirk::SingleValue, "members");
+        }
+        self.some_members(value)
+    }
+
+    /// The same where one member is as good as a list.
+    pub(crate) fn some_members(&mut self, value: &Value) -> Result<Vec<MemberValue>, Error> {
         let given = match value {
-            Value::Null => return Ok(Vec::new()),
+            Value::Null => &[],
             Value::Array(given) => given.as_slice(),
-            single => {
-                self.quirks.note(Quirk::SingleValue);
-                std::slice::from_ref(single)
-            }
+            single => std::slice::from_ref(single),
         };
         let mut members = Vec::with_capacity(given.len());
         let mut seen = HashSet::new();
@@ -258,7 +301,7 @@ impl Reader {
                 (sub("value"), kind)
             }
             bare => {
-                self.quirks.note(Quirk::BareValue);
+                self.quirks.note(Quirk::BareValue, "members");
                 (bare.as_str(), None)
             }
         };

@@ -1,0 +1,70 @@
+//! What a filter says in other words than the RFC's.
+
+use serde_json::Value;
+
+use super::{Filter, Names};
+use crate::scim::quirk::{Quirk, Quirks};
+use crate::scim::schema::{Attribute, AttributeType, Found, ResourceType};
+
+impl Filter {
+    /// The deviations of a filter that has been checked.
+    pub fn quirks(&self, ty: &ResourceType) -> Quirks {
+        let mut quirks = Quirks::default();
+        collect(self, Names::Resource(ty), &mut quirks);
+        quirks
+    }
+
+    /// The same for the filter in `attribute[…]`.
+    pub(crate) fn entry_quirks(&self, attribute: &Attribute) -> Quirks {
+        let mut quirks = Quirks::default();
+        collect(self, Names::Entry(attribute), &mut quirks);
+        quirks
+    }
+}
+
+fn collect(filter: &Filter, names: Names<'_>, quirks: &mut Quirks) {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => {
+            parts.iter().for_each(|part| collect(part, names, quirks));
+        }
+        Filter::Not(inner) => collect(inner, names, quirks),
+        Filter::Compare { path, value: Value::String(_), .. } => {
+            if let Some(Found::Attribute { attribute, sub, .. }) = names.find(path)
+                && let Some(compared) = sub.unwrap_or(attribute).compared()
+                && compared.kind == AttributeType::Boolean
+            {
+                quirks.note(Quirk::StringBoolean, &path.to_string());
+            }
+        }
+        Filter::ValuePath { path, filter } => {
+            if let Some(Found::Attribute { attribute, .. }) = names.find(path) {
+                collect(filter, Names::Entry(attribute), quirks);
+            }
+        }
+        Filter::Compare { .. } | Filter::Present(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::{ResourceKind, Schemas};
+
+    #[test]
+    fn a_boolean_in_quotes_is_a_deviation_wherever_it_stands() {
+        let schemas = Schemas::builtin();
+        let ty = schemas.of(ResourceKind::User);
+        for (text, expected) in [
+            ("active eq true", vec![]),
+            ("active eq \"True\"", vec![Quirk::StringBoolean]),
+            ("userName eq \"true\"", vec![]),
+            ("not (title pr or emails[primary ne \"false\"])", vec![Quirk::StringBoolean]),
+            ("emails[type eq \"true\"] and emails.primary eq true", vec![]),
+            ("emails.primary eq \"TRUE\"", vec![Quirk::StringBoolean]),
+        ] {
+            let filter = Filter::parse(text).unwrap();
+            filter.check(ty).unwrap();
+            assert_eq!(filter.quirks(ty).kinds(), expected, "{text}");
+        }
+    }
+}
