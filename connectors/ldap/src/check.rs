@@ -5,6 +5,7 @@ use scim_relay_sdk::connector::Problem;
 use crate::config::{Config, Groups, Mapping, Policy, Users, is_attribute};
 use crate::dn::Dn;
 use crate::dn_template::DnTemplate;
+use crate::password;
 use crate::url::Url;
 
 /// Everything that is wrong with the section.
@@ -23,6 +24,7 @@ pub(crate) fn section(config: &Config, several_organizations: bool) -> Vec<Probl
     if let Some(groups) = &config.groups {
         check_groups(groups, several_organizations, &mut problems);
     }
+    password::check(config, &mut problems);
     problems
 }
 
@@ -83,16 +85,6 @@ fn check_users(users: &Users, several_organizations: bool, problems: &mut Vec<Pr
         &deprovision.disabled_attributes,
         problems,
     );
-    if users.attributes.get("userPassword").is_some() {
-        problems.push(
-            Problem::new(
-                "users.attributes.userPassword",
-                "a stored password never equals what was written, so it would be written again and \
-                 again",
-            )
-            .help("a password that is set once belongs in [ldap.users.initial]"),
-        );
-    }
     for (name, _) in users.initial.iter().filter(|(name, _)| users.attributes.get(name).is_some()) {
         problems.push(
             Problem::new(

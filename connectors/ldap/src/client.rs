@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::exop::PasswordModify;
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, ResultEntry, SearchOptions,
     StdStream,
@@ -27,7 +28,7 @@ use tokio::time;
 use crate::error::{Fault, Refusal, code};
 use crate::tls;
 use crate::transport::{
-    Attributes, Entry, Modification, NewName, Query, Scope, Sink, Transport, Values,
+    Attributes, Entry, Modification, NewName, Query, Scope, Secret, Sink, Transport, Values,
 };
 
 /// More connections give no more throughput: the server has one writer.
@@ -356,6 +357,25 @@ impl Transport for Client {
             })
             .collect();
         let outcome = lease.operation().modify(dn, changes).await;
+        success(lease.settle(outcome)?)
+    }
+
+    async fn write_secret(&self, dn: &str, secret: Secret) -> Result<(), Fault> {
+        let mut lease = self.lease().await?;
+        let outcome = match secret {
+            Secret::Password(password) => {
+                let request = PasswordModify {
+                    user_id: Some(dn),
+                    old_pass: None,
+                    new_pass: Some(password.expose_secret()),
+                };
+                lease.operation().extended(request).await.map(|answer| answer.1)
+            }
+            Secret::Attribute(name, values) => {
+                let values = values.into_iter().collect();
+                lease.operation().modify(dn, vec![Mod::Replace(name.into_bytes(), values)]).await
+            }
+        };
         success(lease.settle(outcome)?)
     }
 

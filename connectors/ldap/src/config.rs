@@ -19,6 +19,7 @@ use crate::dialect::Flavor;
 use crate::dn::{self, Dn};
 use crate::dn_template::DnTemplate;
 use crate::memory::Memory;
+use crate::password;
 use crate::tls;
 use crate::transport::Transport;
 use crate::url::Url;
@@ -120,6 +121,16 @@ impl Users {
         self.base.as_ref().or(self.dn.base())
     }
 
+    /// The attributes that are read, compared and kept in line.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &Template)> {
+        self.attributes.iter().filter(|(_, template)| !template.reads(password::VARIABLE))
+    }
+
+    /// Those that a password goes into.
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = (&str, &Template)> {
+        self.attributes.iter().filter(|(_, template)| template.reads(password::VARIABLE))
+    }
+
     pub(crate) fn reads_groups(&self) -> bool {
         self.dn.reads_groups()
             || [&self.attributes, &self.initial, &self.deprovision.disabled_attributes]
@@ -208,6 +219,10 @@ impl Settings for Config {
 
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         self.bind_password.iter().map(|secret| ("bind_password", secret)).collect()
+    }
+
+    fn wants_password(&self) -> bool {
+        self.users.as_ref().is_some_and(|users| users.hidden().next().is_some())
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {

@@ -12,6 +12,7 @@ use crate::diff;
 use crate::dn::Dn;
 use crate::error::{Kind, code};
 use crate::locate::{Claim, Found, Site, is_own_trace};
+use crate::password::Hidden;
 use crate::project::{self, Goal, Posture, Seal};
 use crate::rename::Renamed;
 use crate::transport::{Entry, Modification};
@@ -69,12 +70,18 @@ impl Ldap {
                 _ => None,
             }
         };
+        let hidden = Hidden::of(users, resource, work.password.as_ref())?;
         let brought = self.bring(work, &goal, found, dialect.anchor, &closing).await?;
-        Ok(Delivered {
-            link: Some(active_link(work, brought.anchor, brought.dn)),
-            revisit: brought.aside.then_some(work.now),
-            action: brought.action,
-        })
+        let link = active_link(work, brought.anchor, brought.dn);
+        let is_new = brought.action == Action::Created;
+        self.set_hidden(&hidden, &dialect, &link)
+            .await
+            .map_err(|error| if is_new { after_creation(error) } else { error })?;
+        let action = match brought.action {
+            Action::Unchanged if !hidden.is_empty() => Action::Updated,
+            action => action,
+        };
+        Ok(Delivered { link: Some(link), revisit: brought.aside.then_some(work.now), action })
     }
 
     async fn locate_user(

@@ -44,6 +44,8 @@ pub(crate) struct Dialect {
     pub(crate) anchor: &'static str,
     /// What locks an account until it is taken away; `None` where the server knows nothing such.
     pub(crate) lock: Option<Lock>,
+    /// It has the Password Modify operation.
+    pub(crate) password_modify: bool,
 }
 
 /// An attribute and the value by which an account is locked.
@@ -62,6 +64,9 @@ const LOCKED_IN_389DS: Lock = Lock { attribute: "nsAccountLock", value: "TRUE" }
 /// The control that comes with the password policy.
 const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 
+/// The Password Modify operation (RFC 3062).
+const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
+
 /// The capability by which an Active Directory is known.
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
@@ -74,6 +79,7 @@ impl Dialect {
             "vendorVersion",
             "supportedControl",
             "supportedCapabilities",
+            "supportedExtension",
         ]
         .map(str::to_owned);
         let query = Query {
@@ -110,7 +116,8 @@ impl Dialect {
             (Flavor::Auto, None) => vendor.to_owned(),
         };
         let policy = root.has("supportedControl", PASSWORD_POLICY);
-        Self { product, ..Self::assumed(flavor, policy) }
+        let password_modify = root.has("supportedExtension", PASSWORD_MODIFY);
+        Self { product, password_modify, ..Self::assumed(flavor, policy) }
     }
 
     /// What holds of a server that was not asked.
@@ -123,7 +130,7 @@ impl Dialect {
                 ("OpenLDAP", "entryUUID", password_policy.then_some(LOCKED_BY_POLICY))
             }
         };
-        Self { product: product.to_owned(), anchor, lock }
+        Self { product: product.to_owned(), anchor, lock, password_modify: false }
     }
 }
 

@@ -32,7 +32,7 @@ impl<'a> Compared<'a> {
     fn users(users: &'a Users) -> Self {
         Self {
             classes: &users.object_classes,
-            attributes: users.attributes.iter().map(|(name, _)| name).collect(),
+            attributes: users.kept().map(|(name, _)| name).collect(),
             correlate: &users.correlate,
         }
     }

@@ -22,6 +22,7 @@ mod inventory;
 mod ldif;
 mod locate;
 mod memory;
+mod password;
 mod preview;
 mod project;
 mod rename;

@@ -15,7 +15,9 @@ use crate::diff;
 use crate::dn::{self, Dn, Rdn};
 use crate::error::{Fault, code};
 use crate::ldif::{self, Annotated, Record};
-use crate::transport::{Attributes, Entry, Modification, NewName, Query, Scope, Sink, Transport};
+use crate::transport::{
+    Attributes, Entry, Modification, NewName, Query, Scope, Secret, Sink, Transport,
+};
 
 /// What a comment above a record says of the entry's id: a server would make one itself, and
 /// would take none from us.
@@ -307,6 +309,11 @@ impl Transport for Memory {
 
     async fn modify(&self, dn: &str, changes: Vec<Modification>) -> Result<(), Fault> {
         self.write(&Record::Modify { dn: dn.to_owned(), changes })
+    }
+
+    /// The configuration is refused before it comes to this.
+    async fn write_secret(&self, _dn: &str, _secret: Secret) -> Result<(), Fault> {
+        Err(Fault::refusal(53, "a file would show it to everybody"))
     }
 
     async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault> {

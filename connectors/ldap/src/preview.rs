@@ -10,6 +10,7 @@ use crate::config::{Groups, Policy, Users};
 use crate::connector::Ldap;
 use crate::dn::Dn;
 use crate::ldif::Record;
+use crate::password::Hidden;
 use crate::project::{self, Goal, Posture, Seal};
 use crate::transport::{Attributes, Modification, NewName, Values};
 
@@ -42,7 +43,11 @@ impl Ldap {
             return Ok(deletion(work));
         }
         let goal = project::user(users, resource, &dialect, posture)?;
-        Ok(or_nothing(entry(work, &goal)))
+        let mut text = entry(work, &goal);
+        for name in Hidden::of(users, resource, work.password.as_ref())?.names() {
+            let _ = writeln!(text, "# and {name} is set anew: ***");
+        }
+        Ok(or_nothing(text))
     }
 
     fn preview_group(

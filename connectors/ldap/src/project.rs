@@ -3,7 +3,7 @@
 use scim_relay_sdk::connector::{DeliveryError, Resource, Template, View};
 use serde_json::Value as Json;
 
-use crate::config::{Groups, Mapping, Policy, Users, is_active};
+use crate::config::{Groups, Policy, Users, is_active};
 use crate::dialect::Dialect;
 use crate::dn::{self, Dn};
 use crate::dn_template::DnTemplate;
@@ -90,7 +90,7 @@ impl Seal {
             .map(|lock| (lock.attribute.to_owned(), vec![lock.value.as_bytes().to_vec()]));
         let mapping = &users.deprovision.disabled_attributes;
         let overlay =
-            mapped("users.deprovision.disabled_attributes", mapping, &View::of(resource))?;
+            mapped("users.deprovision.disabled_attributes", mapping.iter(), &View::of(resource))?;
         Ok(Self { lock, overlay })
     }
 
@@ -137,9 +137,9 @@ pub(crate) fn user(
     let mut goal = Goal {
         dn: wanted,
         classes: users.object_classes.clone(),
-        attributes: mapped("users.attributes", &users.attributes, &view)?,
+        attributes: mapped("users.attributes", users.kept(), &view)?,
         unwanted: Attributes::new(),
-        creation: mapped("users.initial", &users.initial, &view)?,
+        creation: mapped("users.initial", users.initial.iter(), &view)?,
     };
     let seal = Seal::of(users, resource, dialect)?;
     match posture {
@@ -176,7 +176,7 @@ pub(crate) fn group(groups: &Groups, resource: &Resource) -> Result<Goal, Delive
     let mut goal = Goal {
         dn: name("groups", &groups.dn, groups.base(), &view)?,
         classes: groups.object_classes.clone(),
-        attributes: mapped("groups.attributes", &groups.attributes, &view)?,
+        attributes: mapped("groups.attributes", groups.attributes.iter(), &view)?,
         unwanted: Attributes::new(),
         creation: Attributes::new(),
     };
@@ -213,9 +213,12 @@ fn name(
     }
 }
 
-fn mapped(path: &str, mapping: &Mapping, view: &View) -> Result<Attributes, DeliveryError> {
+fn mapped<'a>(
+    path: &str,
+    mapping: impl Iterator<Item = (&'a str, &'a Template)>,
+    view: &View,
+) -> Result<Attributes, DeliveryError> {
     mapping
-        .iter()
         .map(|(name, template)| {
             let values = rendered(template, view)
                 .and_then(|values| sensible(name, values))
@@ -225,7 +228,7 @@ fn mapped(path: &str, mapping: &Mapping, view: &View) -> Result<Attributes, Deli
         .collect()
 }
 
-fn rendered(template: &Template, view: &View) -> Result<Values, String> {
+pub(crate) fn rendered(template: &Template, view: &View) -> Result<Values, String> {
     let value = template.value(view).map_err(|error| error.to_string())?;
     let mut values = Values::new();
     match value {

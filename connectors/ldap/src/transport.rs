@@ -1,7 +1,8 @@
-//! What the connector asks of a directory: five operations, answered by a server
+//! What the connector asks of a directory: a few operations, answered by a server
 //! ([`client`](crate::client)) or by a file ([`memory`](crate::memory)).
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 use crate::dn::{self, Dn, Rdn};
 use crate::error::Fault;
@@ -56,6 +57,13 @@ pub(crate) enum Modification {
     Add(String, Values),
     /// These values, or the whole attribute if there are none.
     Delete(String, Values),
+}
+
+/// What is written and never read, in the place of whatever is there: nobody knows what that is.
+pub(crate) enum Secret {
+    /// By the Password Modify operation (RFC 3062).
+    Password(SecretString),
+    Attribute(String, Values),
 }
 
 /// Where an entry goes to.
@@ -124,6 +132,8 @@ pub(crate) trait Transport: Send + Sync {
     async fn add(&self, dn: &str, attributes: Attributes) -> Result<(), Fault>;
 
     async fn modify(&self, dn: &str, changes: Vec<Modification>) -> Result<(), Fault>;
+
+    async fn write_secret(&self, dn: &str, secret: Secret) -> Result<(), Fault>;
 
     async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault>;
 

@@ -72,6 +72,42 @@ fn the_class_says_what_members_are_called() {
 }
 
 #[test]
+fn a_password_goes_into_an_attribute_of_a_person_and_nowhere_else() {
+    let password = "\"{{ password }}\"";
+    let asks = |text: &str| parse(text).expect("it parses").wants_password();
+    let passed_on = format!("{SERVER}{PEOPLE}userPassword = {password}\n");
+    assert!(asks(&passed_on) && !asks(&format!("{SERVER}{PEOPLE}")));
+    problems(&passed_on, &[]);
+    for (more, path) in [
+        (format!("[users.initial]\nx = {password}"), "users.initial.x"),
+        (
+            format!("[users.deprovision.disabled_attributes]\nx = {password}"),
+            "users.deprovision.disabled_attributes.x",
+        ),
+        (
+            "[users.deprovision.disabled_attributes]\nuserpassword = \"x\"".to_owned(),
+            "users.deprovision.disabled_attributes.userPassword",
+        ),
+        (
+            format!("[groups]\ndn = \"cn={{{{ id }}}},dc=x\"\nattributes = {{ x = {password} }}"),
+            "groups.attributes.x",
+        ),
+    ] {
+        problems(&format!("{passed_on}{more}\n"), &[path]);
+    }
+    problems(
+        &passed_on.replace("[\"employeeNumber\"]", "[\"userPassword\"]"),
+        &["users.correlate"],
+    );
+    problems(&passed_on.replace("{{ userName }}", "{{ password }}"), &["users.dn"]);
+    let file = passed_on.replace("ldaps://dir.example", "ldif:/tmp/x.ldif");
+    problems(&file, &["users.attributes.userPassword"]);
+    let clear = passed_on.replace("ldaps:", "ldap:");
+    problems(&clear, &["url"]);
+    problems(&format!("allow_plaintext = true\n{clear}"), &[]);
+}
+
+#[test]
 fn a_wrong_value_is_told_where_it_stands() {
     let why = |text: &str| parse(text).expect_err("it is wrong");
     let people = |line: &str| format!("{SERVER}{PEOPLE}{line}\n");
@@ -161,6 +197,7 @@ fn mappings_leave_to_the_server_what_is_the_server_s() {
     problems(&mapped("OBJECTCLASS = \"x\""), &["users.attributes.objectClass"]);
     problems(&mapped("userPassword = \"x\""), &["users.attributes.userPassword"]);
     problems(&mapped("[users.initial]\nuserPassword = \"x\""), &[]);
+    problems(&mapped("userPassword = \"{{ password }}\""), &[]);
     problems(&mapped("[users.initial]\ncommonName = \"x\""), &["users.initial.commonName"]);
     problems(
         &mapped("[groups]\ndn = \"cn={{ id }},dc=x\"\nattributes.member = \"x\""),

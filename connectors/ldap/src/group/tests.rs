@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::dialect::Flavor;
 use crate::memory::Memory;
-use crate::transport::{Attributes, Entry, NewName, Sink, Transport};
+use crate::transport::{Attributes, Entry, NewName, Secret, Sink, Transport};
 
 fn values(count: usize) -> Values {
     (0..count).map(|number| format!("uid={number:05},dc=x").into_bytes()).collect()
@@ -89,6 +89,10 @@ impl Transport for Arc<Faulty> {
             None => false,
         };
         if fails { Err(Fault::refusal(51, "busy")) } else { self.inner.modify(dn, changes).await }
+    }
+
+    async fn write_secret(&self, dn: &str, secret: Secret) -> Result<(), Fault> {
+        self.inner.write_secret(dn, secret).await
     }
 
     async fn rename(&self, dn: &str, to: &NewName) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ const USERS: &str = r#"
 dn = "uid={{ userName }},ou=people,dc=x"
 [attributes]
 cn = "{{ displayName }}"
+carLicense = "{{ password }}"
 title = "{{ title }}"
 [initial]
 userPassword = "secret of {{ userName }}"
@@ -49,6 +50,19 @@ fn a_new_person_is_shown_whole_and_without_the_password() {
         &present(ada()),
         "dn: uid=ada@lillevik.example,ou=people,dc=x\nchangetype: add\nobjectClass: inetOrgPerson\n\
          # cn: Ada Müller\ncn:: QWRhIE3DvGxsZXI=\nuserPassword: ***\nuid: ada@lillevik.example\n\n",
+    );
+}
+
+#[test]
+fn a_password_that_waits_is_shown_as_one() {
+    let mut work = linked(present(ada()), "uid=ada@lillevik.example,ou=people,dc=x");
+    work.password = Some("canary".into());
+    check(
+        &work,
+        "# of these, the values that the entry does not hold\n\
+         dn: uid=ada@lillevik.example,ou=people,dc=x\nchangetype: modify\nadd: cn\n\
+         # cn: Ada Müller\ncn:: QWRhIE3DvGxsZXI=\n-\ndelete: title\n-\n\n\
+         # and carLicense is set anew: ***\n",
     );
 }
 

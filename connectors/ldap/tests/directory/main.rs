@@ -17,4 +17,5 @@ mod kit;
 mod leavers;
 mod listing;
 mod neighbours;
+mod passwords;
 mod people;
