@@ -15,8 +15,9 @@ use scim_relay_sdk::scim::{
 };
 use secrecy::SecretString;
 
+use self::serve::Form;
 use crate::clock::SharedClock;
-use crate::store::{ListRequest, OrgId, Store, StoreError, Stored, TokenId};
+use crate::store::{ListRequest, OrgId, Scribe, Store, StoreError, Stored, TokenId};
 use crate::vault::{Sealed, Vault};
 
 pub use edit::Editor;
@@ -144,8 +145,13 @@ impl Directory {
         id: &str,
         projection: &Projection,
     ) -> Result<Served> {
-        let stored = self.stored(kind, id).await?;
-        self.serve(stored, projection, &Quirks::default(), false).await
+        let form = self.form(kind, projection);
+        let known = match ResourceId::parse(id) {
+            Some(id) => self.written_out(kind, id, &form).await?,
+            None => None,
+        };
+        let (stored, body) = known.ok_or_else(|| scim::Error::not_found(id))?;
+        Ok(self.served(&stored, body, &Quirks::default(), false))
     }
 
     /// A page of those that match (RFC 7644 section 3.4.2), as a ListResponse.
@@ -162,11 +168,16 @@ impl Directory {
         };
         let page = self.store.list(self.organization, &self.info.schemas, request).await?;
         let mut body = serve::list_head(page.total, query.start_index, page.resources.len());
+        let form = self.form(kind, &query.projection);
         for (index, stored) in page.resources.into_iter().enumerate() {
             if index > 0 {
                 body.push(',');
             }
-            body.push_str(&self.text(&stored, &query.projection).await?);
+            // One that was deleted since the page was read shows as it was.
+            match self.written_out(kind, stored.id, &form).await? {
+                Some((_, text)) => body.push_str(&text),
+                None => body.push_str(&form.write(&stored, &mut Vec::new())?),
+            }
         }
         body.push_str("]}");
         Ok(body)
@@ -190,6 +201,31 @@ impl Directory {
         known.ok_or_else(|| scim::Error::not_found(id).into())
     }
 
+    fn form(&self, kind: ResourceKind, projection: &Projection) -> Form {
+        Form::new(&self.base, &self.info, kind, projection)
+    }
+
+    /// A resource and its text, of one moment.
+    async fn written_out(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        form: &Form,
+    ) -> Result<Option<(Stored, String)>> {
+        if form.wants_memberships() {
+            let form = form.clone();
+            let scribe: Scribe =
+                Box::new(move |stored, memberships| form.write(stored, memberships));
+            return Ok(self.store.write_out(self.organization, kind, id, scribe).await?);
+        }
+        let Some(stored) = self.store.get(self.organization, kind, id).await? else {
+            return Ok(None);
+        };
+        let body = form.write(&stored, &mut Vec::new())?;
+        Ok(Some((stored, body)))
+    }
+
+    /// What a write made of a resource; with its memberships it is read again, as it is by now.
     async fn serve(
         &self,
         stored: Stored,
@@ -197,32 +233,25 @@ impl Directory {
         quirks: &Quirks,
         changed: bool,
     ) -> Result<Served> {
-        Ok(Served {
-            body: self.text(&stored, projection).await?,
+        let form = self.form(stored.kind, projection);
+        if form.wants_memberships()
+            && let Some((stored, body)) = self.written_out(stored.kind, stored.id, &form).await?
+        {
+            return Ok(self.served(&stored, body, quirks, changed));
+        }
+        let body = form.write(&stored, &mut Vec::new())?;
+        Ok(self.served(&stored, body, quirks, changed))
+    }
+
+    fn served(&self, stored: &Stored, body: String, quirks: &Quirks, changed: bool) -> Served {
+        Served {
+            body,
             etag: serve::etag(stored.version),
             location: serve::location(&self.base, stored.kind, stored.id),
             kind: stored.kind,
             id: stored.id,
             quirks: quirks.kinds(),
             changed,
-        })
-    }
-
-    /// The stored text with `meta`, and the members or groups where they are asked for.
-    async fn text(&self, stored: &Stored, projection: &Projection) -> Result<String> {
-        let beside = match stored.kind {
-            ResourceKind::User if projection.wants_groups() => {
-                self.store.groups_of(self.organization, stored.row).await?
-            }
-            ResourceKind::Group if projection.wants_members() => {
-                self.store.members(self.organization, stored.row).await?
-            }
-            _ => Vec::new(),
-        };
-        let text = serve::whole(stored, &beside, &self.base);
-        if projection.is_default() {
-            return Ok(text);
         }
-        Ok(serve::project(&text, projection, self.resource_type(stored.kind))?)
     }
 }

@@ -1,13 +1,16 @@
 //! From the stored text to what the provider reads. The text is joined, not parsed: a page of a
-//! hundred users costs a hundred copies.
+//! hundred users costs a hundred copies, and a group of a hundred thousand members one text.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
+use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
-    LIST_URN, Membership, Projection, ResourceId, ResourceKind, ResourceType,
+    Attributes, LIST_URN, Membership, Projection, ResourceId, ResourceKind,
 };
+use serde_json::json;
 
-use crate::store::{StoreError, Stored};
+use crate::store::{Memberships, StoreError, Stored};
 
 pub(super) fn etag(version: i64) -> String {
     format!("W/\"{version}\"")
@@ -25,63 +28,173 @@ pub(super) fn list_head(total: usize, start: usize, items: usize) -> String {
     )
 }
 
-/// The stored object, reopened at its end for what is kept beside it.
-pub(super) fn whole(stored: &Stored, beside: &[Membership], base: &str) -> String {
-    let open = stored.body.strip_suffix('}').unwrap_or(&stored.body);
-    let mut text = String::with_capacity(open.len() + 320 + beside.len() * 200);
-    text.push_str(open);
-    if !beside.is_empty() {
-        text.push_str(match stored.kind {
-            ResourceKind::User => ",\"groups\":[",
-            ResourceKind::Group => ",\"members\":[",
-        });
-        for (index, other) in beside.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            membership(&mut text, other, base);
+/// How one request wants resources of one kind written.
+#[derive(Clone)]
+pub(super) struct Form {
+    base: Arc<str>,
+    info: Arc<OrganizationInfo>,
+    projection: Projection,
+    /// The attribute that is kept beside the text.
+    beside: &'static str,
+    entry: Entry,
+}
+
+/// Which parts of an entry of `members` or `groups` are shown.
+#[derive(Clone, Copy)]
+struct Entry {
+    value: bool,
+    reference: bool,
+    display: bool,
+    relation: bool,
+}
+
+impl Form {
+    pub(super) fn new(
+        base: &Arc<str>,
+        info: &Arc<OrganizationInfo>,
+        kind: ResourceKind,
+        projection: &Projection,
+    ) -> Self {
+        let beside = match kind {
+            ResourceKind::User => "groups",
+            ResourceKind::Group => "members",
+        };
+        // What becomes of one entry becomes of all of them.
+        let mut sample = Attributes::from_iter([(
+            beside.to_owned(),
+            json!([{ "value": "", "$ref": "", "display": "", "type": "" }]),
+        )]);
+        projection.apply(&mut sample, info.schemas.of(kind));
+        let shows = |part: &str| sample.get(beside).is_some_and(|all| all[0].get(part).is_some());
+        let entry = Entry {
+            value: shows("value"),
+            reference: shows("$ref"),
+            display: shows("display"),
+            relation: shows("type"),
+        };
+        Self {
+            base: Arc::clone(base),
+            info: Arc::clone(info),
+            projection: projection.clone(),
+            beside,
+            entry,
         }
-        text.push(']');
     }
-    let kind = stored.kind;
-    write!(
-        text,
-        ",\"meta\":{{\"resourceType\":\"{kind}\",\"created\":\"{}\",\"lastModified\":\"{}\",\
-         \"location\":\"{base}/{}/{}\",\"version\":\"W/\\\"{}\\\"\"}}}}",
-        stored.created,
-        stored.modified,
-        kind.endpoint(),
-        stored.id,
-        stored.version
-    )
-    .expect("writing to a string");
-    text
+
+    /// Whether memberships are worth reading for this answer.
+    pub(super) fn wants_memberships(&self) -> bool {
+        let Entry { value, reference, display, relation } = self.entry;
+        value || reference || display || relation
+    }
+
+    /// The resource as this request sees it.
+    pub(super) fn write(
+        &self,
+        stored: &Stored,
+        memberships: &mut dyn Memberships,
+    ) -> Result<String, StoreError> {
+        let mut text = self.own(stored)?;
+        if self.wants_memberships() {
+            self.memberships(&mut text, memberships)?;
+        }
+        text.push('}');
+        Ok(text)
+    }
+
+    /// What is kept in the resource itself, and `meta`; the object is left open.
+    fn own(&self, stored: &Stored) -> Result<String, StoreError> {
+        let body = &stored.body;
+        let mut text = String::with_capacity(body.len() + 2 * self.base.len() + 256);
+        text.push_str(body.strip_suffix('}').unwrap_or(body));
+        let Stored { kind, id, created, modified, version, .. } = stored;
+        write!(
+            text,
+            ",\"meta\":{{\"resourceType\":\"{kind}\",\"created\":\"{created}\",\
+             \"lastModified\":\"{modified}\",\"location\":\"{}\",\"version\":\"W/\\\"{version}\\\"\"}}",
+            location(&self.base, *kind, *id),
+        )
+        .expect("writing to a string");
+        if !self.projection.is_default() {
+            text.push('}');
+            text = self.projected(*kind, &text)?;
+            text.pop();
+        }
+        Ok(text)
+    }
+
+    /// Only what was asked for (RFC 7644 section 3.9).
+    fn projected(&self, kind: ResourceKind, text: &str) -> Result<String, StoreError> {
+        let mut attributes = serde_json::from_str(text).map_err(|error| {
+            StoreError::Broken(format!("a stored resource is not JSON: {error}"))
+        })?;
+        self.projection.apply(&mut attributes, self.info.schemas.of(kind));
+        serde_json::to_string(&attributes)
+            .map_err(|error| StoreError::Broken(format!("a resource cannot be written: {error}")))
+    }
+
+    fn memberships(
+        &self,
+        text: &mut String,
+        memberships: &mut dyn Memberships,
+    ) -> Result<(), StoreError> {
+        // Room for all of them at once: a text that grows is there twice while it moves.
+        text.reserve(memberships.count()? * (self.base.len() + 200));
+        let mut open = false;
+        memberships.each(&mut |one| {
+            if !self.entry.says_something_of(&one) {
+                return;
+            }
+            if open {
+                text.push(',');
+            } else {
+                write!(text, ",\"{}\":[", self.beside).expect("writing to a string");
+                open = true;
+            }
+            self.entry.write(text, &one, &self.base);
+        })?;
+        // An attribute without values is left out (RFC 7643 section 2.5).
+        if open {
+            text.push(']');
+        }
+        Ok(())
+    }
 }
 
-fn membership(text: &mut String, other: &Membership, base: &str) {
-    write!(
-        text,
-        "{{\"value\":\"{id}\",\"$ref\":\"{base}/{endpoint}/{id}\"",
-        id = other.id,
-        endpoint = other.relation.kind().endpoint()
-    )
-    .expect("writing to a string");
-    if let Some(display) = &other.display {
-        let display = serde_json::to_string(display).expect("a string is JSON");
-        write!(text, ",\"display\":{display}").expect("writing to a string");
+impl Entry {
+    fn says_something_of(self, one: &Membership) -> bool {
+        self.value || self.reference || self.relation || (self.display && one.display.is_some())
     }
-    write!(text, ",\"type\":\"{}\"}}", other.relation.word()).expect("writing to a string");
+
+    fn write(self, text: &mut String, one: &Membership, base: &str) {
+        let mut separator = '{';
+        let mut part = |text: &mut String, name: &str| {
+            text.push(separator);
+            separator = ',';
+            text.push('"');
+            text.push_str(name);
+            text.push_str("\":");
+        };
+        if self.value {
+            part(text, "value");
+            write!(text, "\"{}\"", one.id).expect("writing to a string");
+        }
+        if self.reference {
+            part(text, "$ref");
+            let endpoint = one.relation.kind().endpoint();
+            write!(text, "\"{base}/{endpoint}/{}\"", one.id).expect("writing to a string");
+        }
+        if let (true, Some(display)) = (self.display, &one.display) {
+            part(text, "display");
+            text.push_str(&serde_json::to_string(display).expect("a string is JSON"));
+        }
+        if self.relation {
+            part(text, "type");
+            write!(text, "\"{}\"", one.relation.word()).expect("writing to a string");
+        }
+        text.push('}');
+    }
 }
 
-/// Only what was asked for (RFC 7644 section 3.9).
-pub(super) fn project(
-    text: &str,
-    projection: &Projection,
-    ty: &ResourceType,
-) -> Result<String, StoreError> {
-    let mut attributes = serde_json::from_str(text)
-        .map_err(|error| StoreError::Broken(format!("a stored resource is not JSON: {error}")))?;
-    projection.apply(&mut attributes, ty);
-    serde_json::to_string(&attributes)
-        .map_err(|error| StoreError::Broken(format!("a resource cannot be written: {error}")))
-}
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

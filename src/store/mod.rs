@@ -41,6 +41,28 @@ pub enum StoreError {
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// A resource's memberships, told one by one: nobody holds a list of a hundred thousand.
+pub trait Memberships {
+    /// About how many there are, to make room for them.
+    fn count(&mut self) -> Result<usize>;
+    /// A group's members, or the groups a user is in, in the order they are served.
+    fn each(&mut self, tell: &mut dyn FnMut(Membership)) -> Result<()>;
+}
+
+impl Memberships for Vec<Membership> {
+    fn count(&mut self) -> Result<usize> {
+        Ok(self.len())
+    }
+
+    fn each(&mut self, tell: &mut dyn FnMut(Membership)) -> Result<()> {
+        self.drain(..).for_each(tell);
+        Ok(())
+    }
+}
+
+/// Writes a resource down while it is read.
+pub type Scribe = Box<dyn FnOnce(&Stored, &mut dyn Memberships) -> Result<String> + Send>;
+
 /// A backend. Clones of a handle share it.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -93,10 +115,14 @@ pub trait Store: Send + Sync {
         schemas: &Schemas,
         request: ListRequest,
     ) -> Result<Page>;
-    /// A group's members, in the order they are served.
-    async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>>;
-    /// The groups that a user is in, directly or through others.
-    async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>>;
+    /// A resource as `scribe` writes it down, with its memberships, all of one moment.
+    async fn write_out(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        scribe: Scribe,
+    ) -> Result<Option<(Stored, String)>>;
     /// The newest changes of a resource, newest first.
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>>;
 

@@ -4,10 +4,48 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::Connection;
 use scim_relay_sdk::connector::MemberRef;
-use scim_relay_sdk::scim::{Membership, Relation, ResourceId};
+use scim_relay_sdk::scim::{Membership, Relation, ResourceId, ResourceKind};
 
 use super::{kind_of, rows, sql};
-use crate::store::{OrgId, Result, RowId};
+use crate::store::{Memberships, OrgId, Result, RowId, Scribe, Stored};
+
+/// A resource as `scribe` writes it down while its memberships are read.
+pub(super) fn write_out(
+    c: &Connection,
+    organization: OrgId,
+    kind: ResourceKind,
+    id: ResourceId,
+    scribe: Scribe,
+) -> Result<Option<(Stored, String)>> {
+    let Some(stored) = rows::living(c, organization, kind, id)? else { return Ok(None) };
+    let text = match kind {
+        ResourceKind::User => scribe(&stored, &mut Ancestry::new(c, organization).of(stored.row)?)?,
+        ResourceKind::Group => {
+            scribe(&stored, &mut Members { c, organization, group: stored.row })?
+        }
+    };
+    Ok(Some((stored, text)))
+}
+
+/// A group's members, read as they are told.
+pub(super) struct Members<'c> {
+    pub(super) c: &'c Connection,
+    pub(super) organization: OrgId,
+    pub(super) group: RowId,
+}
+
+impl Memberships for Members<'_> {
+    fn count(&mut self) -> Result<usize> {
+        self.c
+            .prepare_cached("SELECT count(*) FROM member WHERE group_id = ?1")
+            .and_then(|mut s| s.query_row([self.group.0], |row| row.get(0)))
+            .map_err(sql)
+    }
+
+    fn each(&mut self, tell: &mut dyn FnMut(Membership)) -> Result<()> {
+        of_group(self.c, self.organization, self.group, tell)
+    }
+}
 
 /// Tells a group's members one by one, oldest resource first.
 pub(super) fn of_group(

@@ -37,7 +37,7 @@ use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, ErrorCode};
 use scim_relay_sdk::connector::{MemberRef, Owner};
-use scim_relay_sdk::scim::{Membership, ResourceId, ResourceKind, Schemas};
+use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
 use self::queue::Turns;
@@ -48,7 +48,8 @@ use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
     EntryFilter, Holding, ListRequest, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId,
     Origin, Page, Paused, Reason, Registration, RequestFilter, RequestRow, Result, RowId, RunId,
-    RunRow, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Written,
+    RunRow, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update,
+    Written,
 };
 use crate::vault::KeyId;
 
@@ -266,18 +267,26 @@ impl Store for SqliteStore {
         self.readers.read(move |c| list::list(c, organization, &schemas, &request)).await
     }
 
-    async fn members(&self, organization: OrgId, group: RowId) -> Result<Vec<Membership>> {
-        self.readers
-            .read(move |c| {
-                let mut all = Vec::new();
-                members::of_group(c, organization, group, &mut |member| all.push(member))?;
-                Ok(all)
-            })
-            .await
-    }
-
-    async fn groups_of(&self, organization: OrgId, member: RowId) -> Result<Vec<Membership>> {
-        self.readers.look_up(|c| members::Ancestry::new(c, organization).of(member)).await
+    async fn write_out(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        scribe: Scribe,
+    ) -> Result<Option<(Stored, String)>> {
+        match kind {
+            ResourceKind::User => {
+                self.readers
+                    .look_up(|c| members::write_out(c, organization, kind, id, scribe))
+                    .await
+            }
+            // Its members may be many.
+            ResourceKind::Group => {
+                let read =
+                    move |c: &Connection| members::write_out(c, organization, kind, id, scribe);
+                self.readers.read(read).await
+            }
+        }
     }
 
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>> {

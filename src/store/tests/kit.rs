@@ -1,14 +1,14 @@
 //! A store in a temporary folder, and short words for what tests do to it.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Action, Link, Stage};
 use scim_relay_sdk::scim::{
-    MemberOp, MemberValue, ResourceId, ResourceKey, ResourceKind, Schemas, fold,
+    MemberOp, MemberValue, Membership, ResourceId, ResourceKey, ResourceKind, Schemas, fold,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -17,8 +17,8 @@ use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
     Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, Lookups, OrgId,
-    Origin, Outcome, Page, Registration, RowId, Settlement, State, Store, Stored, Touch, Update,
-    Written,
+    Origin, Outcome, Page, Registration, RowId, Scribe, Settlement, State, Store, Stored, Touch,
+    Update, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -156,6 +156,18 @@ impl Kit {
             .await
             .unwrap();
         assert_eq!(deletion, Deletion::Done);
+    }
+
+    /// A group's members or a user's groups, as they are served.
+    pub(super) async fn memberships(&self, of: &Stored) -> Vec<Membership> {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&told);
+        let scribe: Scribe = Box::new(move |_, memberships| {
+            memberships.each(&mut |one| tell.lock().unwrap().push(one))?;
+            Ok(String::new())
+        });
+        self.store.write_out(self.north, of.kind, of.id, scribe).await.unwrap().expect("it lives");
+        std::mem::take(&mut told.lock().unwrap())
     }
 
     pub(super) async fn claim(&self, connector: ConnectorId) -> Vec<Claim> {

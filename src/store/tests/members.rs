@@ -30,7 +30,7 @@ async fn check(
     let moved = !joined.is_empty() || !left.is_empty();
     assert_eq!(changed, moved);
     assert_eq!(stored.version, 1 + i64::from(moved));
-    let members = kit.store.members(kit.north, choir.row).await.unwrap();
+    let members = kit.memberships(&choir).await;
     let names = |list: Vec<Option<String>>| list.into_iter().flatten().collect::<Vec<_>>();
     assert_eq!(names(members.into_iter().map(|one| one.display).collect()), after);
     let log = kit.store.log(kit.north, choir.row, 1).await.unwrap().remove(0);
@@ -106,6 +106,6 @@ async fn a_user_knows_its_groups_and_a_deleted_group_is_none() {
     let choir = kit.group("choir", &[&ada]).await;
     kit.group("band", &[&ada]).await;
     kit.delete(&choir).await;
-    let groups = kit.store.groups_of(kit.north, ada.row).await.unwrap();
+    let groups = kit.memberships(&ada).await;
     assert_eq!(groups.into_iter().filter_map(|one| one.display).collect::<Vec<_>>(), ["band"]);
 }

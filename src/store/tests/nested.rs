@@ -6,11 +6,11 @@ use scim_relay_sdk::testing::organization;
 
 use super::kit::{Kit, directory, group};
 use crate::delivery::resource;
-use crate::store::{ConnectorId, Outcome, Registration, State, Store, Stored};
+use crate::store::{ConnectorId, Outcome, Registration, State, Stored};
 
 /// A user's groups by name, as the provider reads them.
 async fn groups(kit: &Kit, user: &Stored) -> Vec<(String, &'static str)> {
-    let groups = kit.store.groups_of(kit.north, user.row).await.unwrap();
+    let groups = kit.memberships(user).await;
     groups.into_iter().map(|one| (one.display.unwrap(), one.relation.word())).collect()
 }
 
@@ -54,7 +54,7 @@ async fn names_of_members_and_groups_are_those_of_today() {
     kit.change(&ada, "ada lovelace", "").await;
     kit.update(&choir, Some(group("chorus")), Vec::new()).await;
     assert_eq!(groups(&kit, &ada).await, named(&[("chorus", "direct")]));
-    let members = kit.store.members(kit.north, choir.row).await.unwrap();
+    let members = kit.memberships(&choir).await;
     assert_eq!(members[0].display.as_deref(), Some("ada lovelace"));
     assert_eq!(members[0].relation, Relation::Member(ResourceKind::User));
 }

@@ -172,7 +172,7 @@ async fn deleting_a_user_is_one_change_and_one_version_for_each_of_its_groups() 
             assert_eq!(left, [ada.id.to_string()]);
         }
     }
-    let members = kit.store.members(kit.north, choir.row).await.unwrap();
+    let members = kit.memberships(&choir).await;
     assert_eq!(members.iter().map(|one| one.id).collect::<Vec<_>>(), [bob.id]);
     let mut marked: Vec<_> = kit.entries(dir).await.into_iter().map(|entry| entry.id).collect();
     marked.sort();
