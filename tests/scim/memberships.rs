@@ -1,0 +1,178 @@
+//! Groups and who is in them, as a provider writes and reads them (RFC 7643 sections 4.1.2, 4.2).
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::relay::{PUBLIC_URL, Relay};
+
+fn patch(operation: Value) -> Value {
+    json!({ "Operations": [operation] })
+}
+
+fn add(ids: &[&str]) -> Value {
+    let members: Vec<_> = ids.iter().map(|id| json!({ "value": id })).collect();
+    patch(json!({ "op": "add", "path": "members", "value": members }))
+}
+
+fn address(endpoint: &str, id: &str) -> String {
+    format!("{PUBLIC_URL}/scim/lillevik/v2/{endpoint}/{id}")
+}
+
+async fn members(relay: &Relay, group: &str) -> Vec<Value> {
+    let group = relay.get(&format!("/Groups/{group}")).await.json();
+    group.get("members").map_or_else(Vec::new, |all| all.as_array().unwrap().clone())
+}
+
+#[tokio::test]
+async fn members_are_users_and_groups_and_served_as_they_are() {
+    let relay = Relay::start().await;
+    let (ada, class) = (relay.user("ada").await, relay.group("class", &[]).await);
+    // Whatever a client says of them beside the id: the wrong kind, another's name and address.
+    let body = json!({ "displayName": "school", "members": [
+        { "value": ada, "type": "Group", "display": "Mallory", "$ref": "https://evil.example" },
+        { "value": class, "type": "User" },
+    ] });
+    let made = relay.post("/Groups", &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let expected = json!([
+        { "value": ada, "$ref": address("Users", &ada), "display": "ada", "type": "User" },
+        { "value": class, "$ref": address("Groups", &class), "display": "class", "type": "Group" },
+    ]);
+    assert_eq!(made.json()["members"], expected);
+    assert_eq!(relay.get(&format!("/Groups/{}", made.id())).await.json()["members"], expected);
+    let found = relay.get("/Groups?filter=displayName%20eq%20%22school%22").await.json();
+    assert_eq!(found["Resources"][0]["members"], expected);
+}
+
+#[tokio::test]
+async fn a_user_lists_its_groups_direct_and_indirect() {
+    let relay = Relay::start().await;
+    let ada = relay.user("ada").await;
+    let class = relay.group("class", &[&ada]).await;
+    let year = relay.group("year", &[&class]).await;
+    let group = |id: &str, display: &str, word: &str| json!({ "value": id, "$ref": address("Groups", id), "display": display, "type": word });
+    let expected = json!([group(&class, "class", "direct"), group(&year, "year", "indirect")]);
+    let user = relay.get(&format!("/Users/{ada}")).await.json();
+    assert_eq!(user["groups"], expected);
+    let found = relay.get("/Users?filter=userName%20eq%20%22ada%22").await.json();
+    assert_eq!(found["Resources"][0]["groups"], expected);
+    for (filter, count) in [
+        (format!("groups eq \"{year}\""), 1),
+        (format!("groups.display eq \"year\""), 1),
+        (format!("groups[value eq \"{year}\" and type eq \"direct\"]"), 0),
+    ] {
+        let query = filter.replace(' ', "%20").replace('"', "%22");
+        let found = relay.get(&format!("/Users?filter={query}")).await.json();
+        assert_eq!(found["totalResults"], count, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_circle_of_groups_is_kept_and_harmless() {
+    let relay = Relay::start().await;
+    let ada = relay.user("ada").await;
+    let choir = relay.group("choir", &[&ada]).await;
+    let band = relay.group("band", &[&choir]).await;
+    let closed = relay.patch(&format!("/Groups/{choir}"), &add(&[&band])).await;
+    assert_eq!(closed.status, 204, "{}", closed.text);
+    let user = relay.get(&format!("/Users/{ada}")).await.json();
+    let groups: Vec<_> = user["groups"].as_array().unwrap().iter().map(|g| &g["value"]).collect();
+    assert_eq!(groups, [&json!(choir), &json!(band)]);
+    // A group in itself says nothing at all.
+    relay.patch(&format!("/Groups/{choir}"), &add(&[&choir])).await.refusal(400);
+}
+
+#[tokio::test]
+async fn members_are_shown_as_far_as_they_are_asked_for() {
+    let relay = Relay::start().await;
+    let ada = relay.user("ada").await;
+    let group = format!("/Groups/{}", relay.group("choir", &[&ada]).await);
+    for (query, expected) in [
+        ("attributes=members.value", json!([{ "value": ada }])),
+        ("attributes=members.display,members.type", json!([{ "display": "ada", "type": "User" }])),
+        (
+            "excludedAttributes=members.display,members.$ref",
+            json!([{ "value": ada, "type": "User" }]),
+        ),
+        ("attributes=displayName", Value::Null),
+        ("excludedAttributes=members", Value::Null),
+    ] {
+        let shown = relay.get(&format!("{group}?{query}")).await;
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        assert_eq!(shown.json()["members"], expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_add_is_no_change() {
+    let relay = Relay::start().await;
+    let ada = relay.user("ada").await;
+    let group = format!("/Groups/{}", relay.group("choir", &[&ada]).await);
+    let before = relay.get(&group).await;
+    relay.clock.set(60);
+    for body in [
+        add(&[&ada]),
+        add(&[]),
+        patch(json!({ "op": "remove", "path": "members[value eq \"x\"]" })),
+    ] {
+        let again = relay.patch(&group, &body).await;
+        assert_eq!((again.status, again.header("etag")), (204, "W/\"1\""), "{body}");
+    }
+    assert_eq!(relay.get(&group).await.text, before.text);
+}
+
+#[tokio::test]
+async fn a_change_of_members_is_a_new_version() {
+    let relay = Relay::start().await;
+    let (ada, bea) = (relay.user("ada").await, relay.user("bea").await);
+    let group = format!("/Groups/{}", relay.group("choir", &[&ada]).await);
+    let change = async |version: &str, body: &Value| {
+        relay.send(Method::PATCH, &group, &[("if-match", version)], body).await
+    };
+    relay.clock.set(60);
+    let first = change("W/\"1\"", &add(&[&bea])).await;
+    assert_eq!((first.status, first.header("etag")), (204, "W/\"2\""));
+    // Whoever still holds the version before is told so, and nothing is written.
+    let remove = patch(json!({ "op": "remove", "path": "members" }));
+    change("W/\"1\"", &remove).await.refusal(412);
+    let read = relay.get(&group).await;
+    assert_eq!(read.json()["members"].as_array().map(Vec::len), Some(2));
+    assert_eq!(read.json()["meta"]["version"], "W/\"2\"");
+    assert_eq!(read.json()["meta"]["lastModified"], "1970-01-01T00:01:00Z");
+    let put = json!({ "displayName": "choir", "members": [] });
+    let stale = relay.send(Method::PUT, &group, &[("if-match", "W/\"1\"")], &put).await;
+    stale.refusal(412);
+    assert_eq!(change("W/\"2\"", &remove).await.status, 204);
+    let known = relay.ask(Method::GET, &group, &[("if-none-match", "W/\"2\"")], "").await;
+    assert_eq!((known.status, known.json().get("members")), (200, None));
+}
+
+#[tokio::test]
+async fn who_is_deleted_leaves_and_who_is_renamed_stays_under_the_new_name() {
+    let relay = Relay::start().await;
+    let (ada, bea) = (relay.user("ada").await, relay.user("bea").await);
+    let inner = relay.group("inner", &[&ada]).await;
+    let outer = relay.group("outer", &[&bea, &inner]).await;
+    relay
+        .put(&format!("/Users/{bea}"), &json!({ "userName": "bea", "displayName": "Bea B" }))
+        .await;
+    assert_eq!(members(&relay, &outer).await[0]["display"], "Bea B");
+    assert_eq!(relay.delete(&format!("/Users/{bea}")).await.status, 204);
+    assert_eq!(relay.delete(&format!("/Groups/{inner}")).await.status, 204);
+    let left = relay.get(&format!("/Groups/{outer}")).await;
+    assert_eq!((left.json().get("members"), left.header("etag")), (None, "W/\"3\""));
+    assert!(relay.get(&format!("/Users/{ada}")).await.json().get("groups").is_none());
+}
+
+#[tokio::test]
+async fn a_patch_that_replaces_a_group_without_its_members_leaves_them() {
+    let relay = Relay::start().await;
+    let ada = relay.user("ada").await;
+    let group = relay.group("choir", &[&ada]).await;
+    let rename = patch(json!({ "op": "replace", "value": { "displayName": "chorus" } }));
+    assert_eq!(relay.patch(&format!("/Groups/{group}"), &rename).await.status, 204);
+    assert_eq!(members(&relay, &group).await.len(), 1);
+    let empty = patch(json!({ "op": "replace", "value": { "members": [] } }));
+    assert_eq!(relay.patch(&format!("/Groups/{group}"), &empty).await.status, 204);
+    assert!(members(&relay, &group).await.is_empty());
+}
