@@ -7,6 +7,7 @@ use scim_relay_sdk::scim::{
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::serve::etag;
 use super::{Directory, DirectoryError, Precondition, Result, Served, content, precondition};
 use crate::ids;
 use crate::store::{Content, Deletion, Origin, Stored, TokenId, Update, Written};
@@ -126,8 +127,8 @@ impl<'a> Editor<'a> {
             .then(|| content::content(kind, id, after, Some(before), ty).with_password(password))
     }
 
-    /// Reads, evaluates, and writes if nobody wrote in between; else again, unless the client
-    /// named the version it wants to change.
+    /// Reads, evaluates, and writes if nobody wrote in between; else again, unless that is no
+    /// version that the client wants to change.
     async fn change(
         &self,
         kind: ResourceKind,
@@ -147,10 +148,7 @@ impl<'a> Editor<'a> {
             // Two changes of members alone never collide.
             let exact = next.content.is_some() || precondition.is_given();
             match self.update(&stored, exact, next.content, next.members).await? {
-                Written::Conflict(version) if precondition.is_given() => {
-                    return Err(precondition::failed(version).into());
-                }
-                Written::Conflict(_) => {}
+                Written::Conflict(version) => precondition.check(version)?,
                 written => return self.answer(written, id, projection, &next.quirks).await,
             }
         }
@@ -175,7 +173,7 @@ impl<'a> Editor<'a> {
         match deletion {
             Deletion::Done => Ok(stored.id),
             Deletion::NotFound => Err(scim::Error::not_found(id).into()),
-            Deletion::Conflict(version) => Err(precondition::failed(version).into()),
+            Deletion::Conflict(version) => Err(precondition::failed(&etag(version)).into()),
         }
     }
 
@@ -211,7 +209,7 @@ impl<'a> Editor<'a> {
                 self.directory.serve(stored, projection, quirks, changed).await
             }
             Written::NotFound => refused(scim::Error::not_found(id)),
-            Written::Conflict(version) => refused(precondition::failed(version)),
+            Written::Conflict(version) => refused(precondition::failed(&etag(version))),
             Written::UserNameTaken => refused(scim::Error::new(
                 409,
                 Some(ScimType::Uniqueness),

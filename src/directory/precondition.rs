@@ -1,87 +1,163 @@
-//! `If-Match` and `If-None-Match` (RFC 7232, as RFC 7644 section 3.14 uses them).
+//! `If-Match` and `If-None-Match` (RFC 9110 section 13, as RFC 7644 section 3.14 uses them).
 
 use scim_relay_sdk::scim;
 
-/// What a client says the version must be.
+use super::serve::etag;
+
+/// What a client says the version must be, or must not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Precondition {
-    #[default]
-    None,
-    /// One of these versions. Something that is no version of ours matches nothing.
-    Match(Vec<i64>),
+pub struct Precondition {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tags {
+    /// `*`: whatever exists.
+    Any,
+    /// One of these; what stands in the quotes. Of a header that cannot be read there are none.
+    Of(Vec<String>),
 }
 
 impl Precondition {
-    /// Reads an `If-Match` header; `*` holds for whatever exists.
-    pub fn if_match(header: Option<&str>) -> Self {
-        match header.map(str::trim) {
-            None | Some("*") => Self::None,
-            Some(list) => Self::Match(versions(list)),
+    /// Reads the headers, each as one list.
+    pub fn new(if_match: Option<&str>, if_none_match: Option<&str>) -> Self {
+        Self { if_match: if_match.map(Tags::parse), if_none_match: if_none_match.map(Tags::parse) }
+    }
+
+    /// Whether a reader has this version already, so that it need not be sent again.
+    pub fn spares(&self, etag: &str) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| tags.name(etag))
+    }
+
+    /// `If-Match`, which holds for reads as well.
+    pub fn admits(&self, etag: &str) -> Result<(), scim::Error> {
+        match &self.if_match {
+            Some(tags) if !tags.name(etag) => Err(failed(etag)),
+            _ => Ok(()),
         }
     }
 
-    /// Whether an `If-None-Match` header names this version: then nothing new is to be sent.
-    pub fn names(header: &str, etag: &str) -> bool {
-        let header = header.trim();
-        header == "*" || versions(header).iter().any(|version| format!("W/\"{version}\"") == etag)
-    }
-
+    /// Whether a write may go on.
     pub(super) fn check(&self, version: i64) -> Result<(), scim::Error> {
-        match self {
-            Self::None => Ok(()),
-            Self::Match(versions) if versions.contains(&version) => Ok(()),
-            Self::Match(_) => Err(failed(version)),
+        let etag = etag(version);
+        if self.spares(&etag) {
+            return Err(failed(&etag));
+        }
+        self.admits(&etag)
+    }
+
+    /// Whether one version would pass and another would not.
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self.if_match, Some(Tags::Of(_))) || self.if_none_match.is_some()
+    }
+}
+
+pub(super) fn failed(etag: &str) -> scim::Error {
+    scim::Error::new(412, None, format!("the resource is at version {etag} by now; read it again"))
+}
+
+impl Tags {
+    fn parse(header: &str) -> Self {
+        match header.trim() {
+            "*" => Self::Any,
+            list => Self::Of(tags(list).unwrap_or_default()),
         }
     }
 
-    pub(super) fn is_given(&self) -> bool {
-        *self != Self::None
+    /// Our tags are weak, and SCIM compares them weakly in `If-Match` too: a version is a version.
+    fn name(&self, etag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(tags) => {
+                let opaque = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
+                tags.iter().any(|tag| tag == opaque)
+            }
+        }
     }
 }
 
-pub(super) fn failed(version: i64) -> scim::Error {
-    scim::Error::new(
-        412,
-        None,
-        format!("the resource is at version W/\"{version}\" by now; read it again"),
-    )
-}
-
-fn versions(list: &str) -> Vec<i64> {
-    list.split(',')
-        .filter_map(|tag| {
-            let tag = tag.trim();
-            let tag = tag.strip_prefix("W/").unwrap_or(tag);
-            tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
-        })
-        .collect()
+/// The tags of a list, weak or strong (RFC 9110 section 8.8.3); none if there is anything else in
+/// it.
+fn tags(list: &str) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    let mut rest = list;
+    loop {
+        let tag = rest.trim_start();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?;
+        let (tag, after) = tag.split_once('"')?;
+        tags.push(tag.to_owned());
+        match after.trim_start() {
+            "" => return Some(tags),
+            after => rest = after.strip_prefix(',')?,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn weak_and_strong_tags_of_ours_are_versions() {
-        assert_eq!(Precondition::if_match(Some("W/\"3\", \"4\"")), Precondition::Match(vec![3, 4]));
+    /// Whether a write to version 3 goes on.
+    #[track_caller]
+    fn check(if_match: Option<&str>, if_none_match: Option<&str>, expected: bool) {
+        let checked = Precondition::new(if_match, if_none_match).check(3);
+        let status = checked.map_err(|error| error.status);
+        let expected = if expected { Ok(()) } else { Err(412) };
+        assert_eq!(status, expected, "{if_match:?} {if_none_match:?}");
     }
 
     #[test]
-    fn a_star_holds_for_whatever_exists() {
-        assert_eq!(Precondition::if_match(Some("*")), Precondition::None);
+    fn if_match_wants_the_version_there_is() {
+        for good in
+            ["W/\"3\"", "\"3\"", "*", " * ", "W/\"2\", \"3\"", "\"2\",W/\"3\" ", "\"a,b\",\"3\""]
+        {
+            check(Some(good), None, true);
+        }
+        for stale in ["W/\"2\"", "\"4\", W/\"5\"", "\"03\"", "\"+3\"", "\"\""] {
+            check(Some(stale), None, false);
+        }
     }
 
     #[test]
     fn nonsense_matches_no_version() {
-        let nonsense = Precondition::if_match(Some("abc, W/\"x\""));
-        assert_eq!(nonsense, Precondition::Match(Vec::new()));
-        assert_eq!(nonsense.check(1).map_err(|error| error.status), Err(412));
+        for nonsense in [
+            "",
+            "3",
+            "W/3",
+            "w/\"3\"",
+            "\"3",
+            "3\"",
+            "abc, W/\"3\"",
+            "\"3\" \"4\"",
+            "\"3\",",
+            "*, \"3\"",
+            "\"x,\"3\",y\"",
+        ] {
+            check(Some(nonsense), None, false);
+            check(None, Some(nonsense), true);
+        }
     }
 
     #[test]
-    fn if_none_match_names_the_version_there_is() {
-        assert!(Precondition::names("W/\"2\"", "W/\"2\""));
-        assert!(!Precondition::names("W/\"1\"", "W/\"2\""));
-        assert!(Precondition::names("*", "W/\"2\""));
+    fn if_none_match_wants_any_other_version() {
+        check(None, Some("W/\"2\""), true);
+        for known in ["W/\"3\"", "\"3\"", "*", "\"2\", \"3\""] {
+            check(None, Some(known), false);
+        }
+    }
+
+    #[test]
+    fn both_must_hold() {
+        check(Some("\"3\""), Some("\"2\""), true);
+        check(Some("\"3\""), Some("\"3\""), false);
+        check(Some("\"2\""), Some("\"2\""), false);
+    }
+
+    #[test]
+    fn a_reader_is_spared_the_version_that_it_has() {
+        let spares = |header| Precondition::new(None, Some(header)).spares("W/\"3\"");
+        assert!(spares("\"3\"") && spares("*"));
+        assert!(!spares("W/\"2\"") && !Precondition::default().spares("W/\"3\""));
     }
 }

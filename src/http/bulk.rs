@@ -109,7 +109,7 @@ async fn perform(editor: &Editor<'_>, directory: &Directory, write: BulkWrite) -
         ResourceKind::Group => "members",
     };
     let projection = Projection::parse(None, Some(without), directory.resource_type(kind))?;
-    let if_match = |version: Option<String>| Precondition::if_match(version.as_deref());
+    let if_match = |version: Option<String>| Precondition::new(version.as_deref(), None);
     Ok(match write {
         BulkWrite::Create { data, .. } => {
             Written::of(201, editor.create(kind, data, &projection).await?, "created")

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
 use scim_relay_sdk::scim::{self, Projection, ResourceKind, ResourceType};
 use serde_json::Value;
 
@@ -30,8 +31,7 @@ const LONGEST_ID: usize = 256;
 /// A request apart from its body.
 pub(super) struct Call {
     pub(super) caller: Caller,
-    if_match: Option<String>,
-    if_none_match: Option<String>,
+    pub(super) precondition: Precondition,
     /// The query, decoded. Entra's `?aadOptscim062020` is a name without a value, and no harm.
     pub(super) query: Vec<(String, String)>,
 }
@@ -40,12 +40,17 @@ impl<S: Sync> FromRequestParts<S> for Call {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let Query(query) = Query::try_from_uri(&parts.uri)
-            .map_err(|_| scim::Error::invalid_syntax("the query cannot be read"))?;
+        let unreadable = || scim::Error::invalid_syntax("the query is not text in UTF-8");
+        // What does not decode would be looked for under another name.
+        let raw = parts.uri.query().unwrap_or_default();
+        percent_decode_str(raw).decode_utf8().map_err(|_| unreadable())?;
+        let Query(query) = Query::try_from_uri(&parts.uri).map_err(|_| unreadable())?;
         Ok(Self {
             caller: caller(parts)?,
-            if_match: list(&parts.headers, &header::IF_MATCH),
-            if_none_match: list(&parts.headers, &header::IF_NONE_MATCH),
+            precondition: Precondition::new(
+                list(&parts.headers, &header::IF_MATCH).as_deref(),
+                list(&parts.headers, &header::IF_NONE_MATCH).as_deref(),
+            ),
             query,
         })
     }
@@ -70,19 +75,10 @@ impl Call {
     pub(super) fn ty(&self, kind: ResourceKind) -> &ResourceType {
         self.caller.directory.resource_type(kind)
     }
-
-    /// `If-Match`; what is not even text is no version of ours.
-    pub(super) fn precondition(&self) -> Precondition {
-        Precondition::if_match(self.if_match.as_deref())
-    }
-
-    /// `If-None-Match`, when it names this version.
-    pub(super) fn has(&self, etag: &str) -> bool {
-        self.if_none_match.as_deref().is_some_and(|list| Precondition::names(list, etag))
-    }
 }
 
-/// The lines of a header as one list (RFC 9110 section 5.3).
+/// The lines of a header as one list (RFC 9110 section 5.3). What is not even text is nonsense as a
+/// list, too.
 fn list(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
     let lines: Vec<_> =
         headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
@@ -125,9 +121,7 @@ impl<S: Sync> FromRequest<S> for Unread {
         // Bodies come with writes, and one that is not allowed is not read first.
         caller.editor()?;
         expect_json(&parts.headers)?;
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(body, caller.max_body))
-            .await
-            .map_err(|_| Failure::new(408, "the body took too long to arrive"))??;
+        let bytes = in_time(body, caller.max_body, BODY_TIMEOUT).await?;
         if let Some(seen) = parts.extensions.get::<SeenBody>() {
             seen.set(&bytes);
         }
@@ -161,6 +155,11 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(415, "send the body as application/scim+json"))
 }
 
+async fn in_time(body: Body, max: usize, patience: Duration) -> Result<Bytes, Failure> {
+    let late = |_| Failure::new(408, "the body took too long to arrive");
+    tokio::time::timeout(patience, read(body, max)).await.map_err(late)?
+}
+
 /// Reads no further than `max` bytes, whatever was announced.
 async fn read(mut body: Body, max: usize) -> Result<Bytes, Failure> {
     let too_large = || Failure::new(413, &format!("the body is larger than {max} bytes"));
@@ -182,9 +181,18 @@ async fn read(mut body: Body, max: usize) -> Result<Bytes, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
     use http::HeaderValue;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let body = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let refusal = in_time(body, 10, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(refusal.error().status, 408);
+        assert_eq!(in_time(Body::from("{}"), 10, BODY_TIMEOUT).await.unwrap(), b"{}");
+    }
 
     #[track_caller]
     fn check(name: header::HeaderName, value: &str, accepted: bool) {

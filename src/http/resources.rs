@@ -25,7 +25,8 @@ pub(super) async fn list(Extension(kind): Kind, call: Call) -> Answer {
 pub(super) async fn read(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
     let projection = call.projection(call.ty(kind))?;
     let served = call.caller.directory.get(kind, &id, &projection).await?;
-    let (status, with_body) = if call.has(&served.etag) {
+    call.precondition.admits(&served.etag)?;
+    let (status, with_body) = if call.precondition.spares(&served.etag) {
         (StatusCode::NOT_MODIFIED, false)
     } else {
         (StatusCode::OK, true)
@@ -50,7 +51,7 @@ pub(super) async fn replace(
 ) -> Answer {
     let editor = call.caller.editor()?;
     let projection = call.projection(call.ty(kind))?;
-    let served = editor.replace(kind, &id, body, &call.precondition(), &projection).await?;
+    let served = editor.replace(kind, &id, body, &call.precondition, &projection).await?;
     Ok(answer(StatusCode::OK, true, served, Some("updated")))
 }
 
@@ -69,7 +70,7 @@ pub(super) async fn patch(
     if !with_body {
         projection = Projection::parse(None, Some("members"), ty)?;
     }
-    let served = editor.patch(kind, &id, body, &call.precondition(), &projection).await?;
+    let served = editor.patch(kind, &id, body, &call.precondition, &projection).await?;
     let status = if with_body { StatusCode::OK } else { StatusCode::NO_CONTENT };
     Ok(answer(status, with_body, served, Some("updated")))
 }
@@ -77,7 +78,7 @@ pub(super) async fn patch(
 /// RFC 7644 section 3.6.
 pub(super) async fn delete(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
     let editor = call.caller.editor()?;
-    let id = editor.delete(kind, &id, &call.precondition()).await?;
+    let id = editor.delete(kind, &id, &call.precondition).await?;
     Ok((StatusCode::NO_CONTENT, Extension(Outcomes::from(Outcome::deleted(kind, id))))
         .into_response())
 }

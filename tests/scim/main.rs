@@ -9,5 +9,6 @@ mod memberships;
 mod providers;
 mod races;
 mod relay;
+mod statuses;
 mod strict;
 mod verbs;
