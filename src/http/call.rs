@@ -191,7 +191,7 @@ mod tests {
         let body = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
         let refusal = in_time(body, 10, Duration::from_millis(1)).await.unwrap_err();
         assert_eq!(refusal.error().status, 408);
-        assert_eq!(in_time(Body::from("{}"), 10, BODY_TIMEOUT).await.unwrap(), b"{}");
+        assert_eq!(in_time(Body::from("{}"), 10, BODY_TIMEOUT).await.unwrap(), "{}");
     }
 
     #[track_caller]
