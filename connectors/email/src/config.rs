@@ -123,6 +123,11 @@ impl Settings for Config {
             Kind::Smtp => self.check_smtp(&mut problems),
             Kind::File => self.check_file(&mut problems),
         }
+        if self.to.as_ref().is_some_and(|to| to.reads("password")) {
+            problems.push(
+                Problem::new("to", "a password is no address").help("no mail ever gets a password"),
+            );
+        }
         if self.triggers.is_empty() {
             problems.push(
                 Problem::new("triggers", "without a trigger no mail is ever sent")

@@ -28,6 +28,14 @@ fn a_transport_has_what_it_needs() {
 }
 
 #[test]
+fn a_password_is_no_address() {
+    check(
+        "url = \"smtp://mail.lillevik.example\"\nto = \"{{ password }}@x.example\"",
+        &[("to", "a password is no address")],
+    );
+}
+
+#[test]
 fn a_key_without_effect_is_named() {
     check(
         "transport = \"file\"\nfolder = \"mails\"\nurl = \"smtp://mail.example\"",

@@ -4,7 +4,7 @@
 //! have an HTML part, `EVENT.LANGUAGE.html` beside it. Every other `.txt` and `.html` file of the
 //! folder is there to be included or extended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,6 +44,24 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "welcome.sv.html",
     "welcome.sv.txt",
 ];
+
+/// A mail is read on the way, and kept: whoever wants a password in one is told at once.
+fn demand_no_password(environment: &Environment<'_>) -> Result<(), Problem> {
+    let reads = |variables: HashSet<String>| {
+        variables.iter().any(|name| name.split('.').next() == Some("password"))
+    };
+    match environment.templates().find(|(_, template)| reads(template.undeclared_variables(true))) {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::new(
+            "templates",
+            format!(
+                "`{}` reads `password`, which no mail ever gets",
+                name.replace(".subject", ".txt")
+            ),
+        )
+        .help("send a link by which people choose one")),
+    }
+}
 
 /// Every text there is, parsed.
 pub(crate) struct Templates {
@@ -125,6 +143,7 @@ impl Templates {
                 first => first == Some("groups"),
             })
         });
+        demand_no_password(&environment)?;
         Ok(Self { environment, mails, reads_groups })
     }
 

@@ -57,6 +57,18 @@ fn every_template_of_the_folder_is_compiled_in() {
 }
 
 #[test]
+fn no_mail_has_a_password_in_it() {
+    let found = "`welcome.en.txt` reads `password`, which no mail ever gets";
+    mistake(&[("welcome.en.txt", "Subject: Hello\n\nIt is {{ password }}")], found);
+    mistake(&[("welcome.en.txt", "Subject: {{ password }}\n\nHello")], found);
+    let part = [
+        ("welcome.en.txt", "Subject: Hello\n\n{% include 'part.txt' %}"),
+        ("part.txt", "{% if password.x %}{% endif %}"),
+    ];
+    mistake(&part, "`part.txt` reads `password`, which no mail ever gets");
+}
+
+#[test]
 fn values_are_escaped_in_html_and_nowhere_else() {
     let mut person = ada();
     let name = serde_json::json!({ "givenName": "<img onerror=x> & {{ 7 * 7 }}" });

@@ -76,6 +76,10 @@ impl Settings for Config {
         signing.chain(own.map(|(_, value)| ("headers", value))).collect()
     }
 
+    fn wants_password(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.wants_password())
+    }
+
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {
         let target = self.target(context)?;
         if let Some(rest) = &self.rest {

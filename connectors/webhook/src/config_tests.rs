@@ -52,6 +52,31 @@ fn a_section_posts_events_or_calls_an_interface() {
 }
 
 #[test]
+fn a_password_goes_into_a_body_about_a_person() {
+    let body = "body = '{ \"pin\": {{ password | tojson }} }'";
+    let url = "url = \"https://hr.example/people/{{ id }}\"";
+    let rest = |create: &str, delete: &str| {
+        format!(
+            "[rest]\ncreate = {{ method = \"PUT\", {create} }}\n\
+             delete = {{ method = \"DELETE\", {delete} }}\n"
+        )
+    };
+    let passing_on = rest(&format!("{url}, {body}"), url);
+    check(&passing_on, &[]);
+    assert!(parse(&passing_on).wants_password() && !parse(REST).wants_password());
+    check(&rest(url, &format!("{url}, {body}")), &["rest.delete"]);
+    let secret_url = url.replace("{{ id }}", "{{ password }}");
+    check(&rest(&secret_url, url), &["rest.create.url"]);
+    let header = format!("{url}, headers = {{ x-pin = \"{{{{ password }}}}\" }}");
+    check(&rest(&header, url), &["rest.create.headers"]);
+    let groups = format!(
+        "{passing_on}[rest.groups]\ncreate = {{ method = \"PUT\", {url}, {body} }}\n\
+         delete = {{ method = \"DELETE\", {url} }}\n"
+    );
+    check(&groups, &["rest.groups.create"]);
+}
+
+#[test]
 fn events_need_a_secret_that_can_sign() {
     check(URL, &["secret"]);
     check(&format!("{URL}secret = []"), &["secret"]);

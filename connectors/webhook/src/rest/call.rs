@@ -11,7 +11,7 @@ use serde::de::{self, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
-use super::template::{Place, Text};
+use super::template::{PASSWORD, Place, Text};
 use crate::headers::Headers;
 use crate::words;
 
@@ -79,6 +79,11 @@ impl Call {
         &self.url.base
     }
 
+    /// Whether a password goes into it.
+    pub(crate) fn reads_password(&self) -> bool {
+        self.texts().any(|text| text.reads(PASSWORD))
+    }
+
     /// Whether a template of it may look up the groups a user is in.
     pub(crate) fn reads_groups(&self) -> bool {
         self.texts().any(Text::reads_groups)
@@ -124,6 +129,15 @@ impl Call {
             problems.push(
                 Problem::new(format!("{path}.expect"), "no status would be a success")
                     .help("leave `expect` out for any 2xx"),
+            );
+        }
+        let headers = self.headers.0.iter();
+        let exposed =
+            headers.map(|(_, value)| ("headers", &value.0)).chain([("url", &self.url.text)]);
+        for (key, _) in exposed.filter(|(_, text)| text.reads(PASSWORD)) {
+            problems.push(
+                Problem::new(format!("{path}.{key}"), "a password here would end up in logs")
+                    .help("put it into the `body`"),
             );
         }
         if several_organizations && !self.tells_organizations_apart() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::StatusCode;
 use jiff::Timestamp;
-use scim_relay_http::Response;
+use scim_relay_http::{Response, classify};
 use scim_relay_sdk::connector::{
     Action, Connector, Delivered, DeliveryError, Gone, Health, HoldKind, Link, Preview, Problem,
     Reads, Semantics, Stage, View, Wanted, Work,
@@ -89,8 +89,23 @@ impl Rest {
 
     pub(crate) fn check(&self, several_organizations: bool) -> Vec<Problem> {
         let all = self.all().into_iter();
-        all.flat_map(|(path, call)| call.check(&format!("rest.{path}"), several_organizations))
-            .collect()
+        let mut problems: Vec<_> = all
+            .flat_map(|(path, call)| call.check(&format!("rest.{path}"), several_organizations))
+            .collect();
+        for (path, call) in self.all() {
+            if call.reads_password() && !["create", "update"].contains(&path.as_str()) {
+                problems.push(
+                    Problem::new(format!("rest.{path}"), "there is no password for this call")
+                        .help("a password comes with `create` and `update` of a person"),
+                );
+            }
+        }
+        problems
+    }
+
+    /// Whether a call passes people's passwords on.
+    pub(crate) fn wants_password(&self) -> bool {
+        self.all().iter().any(|(_, call)| call.reads_password())
     }
 }
 
@@ -155,7 +170,10 @@ impl Connector for RestConnector {
     }
 
     async fn preview(&self, work: &Work) -> Result<Preview, DeliveryError> {
-        let text = match self.plan(work)? {
+        // That there is a password may be seen, and nothing more of it.
+        let mut work = work.clone();
+        work.password = work.password.map(|_| "***".into());
+        let text = match self.plan(&work)? {
             Plan::Nothing { why, .. } => format!("nothing: {why}\n"),
             Plan::Send(step) => {
                 let mut request = step.rendered.request();
@@ -195,15 +213,15 @@ impl RestConnector {
         let Some(calls) = self.rest.calls(work.key.kind) else {
             return nothing("there is no `[webhook.rest.groups]`", Action::Ignored);
         };
-        let view = View::of(resource);
         let held = work.link.as_ref();
         let gone = match &work.wanted {
-            Wanted::Present(_) => return present(calls, &view, work),
+            Wanted::Present(_) => return present(calls, work),
             Wanted::Gone { .. } if held.is_none() && !work.in_doubt => {
                 return nothing("the target holds nothing of it", Action::Unchanged);
             }
             Wanted::Gone { why, .. } => *why,
         };
+        let view = View::of(resource);
         match (gone, calls.deactivate) {
             (Gone::OutOfScope, Some(call)) => {
                 let done = held.is_some_and(|link| link.stage != Stage::Active);
@@ -239,8 +257,8 @@ impl RestConnector {
             }
             _ => return Ok(None),
         };
-        let view = View::of(work.wanted.resource());
-        let then = holds(update, &view, work);
+        let view = view(work);
+        let then = holds(update, work);
         Ok(Some(Step { name, call, rendered: render(name, call, &view)?, then, action }))
     }
 
@@ -262,24 +280,37 @@ impl RestConnector {
                 "{} answered {status}, which is not among `expect` of the `{}` call",
                 step.rendered, step.name
             ))),
+            // What it says may repeat the password.
+            _ if work.password.is_some() && step.call.reads_password() => {
+                classify(&step.rendered.to_string(), response, "", work.now)
+            }
             _ => self.target.judge(&step.rendered.to_string(), response, work.now),
         }
     }
 }
 
-fn present<'a>(calls: Calls<'a>, view: &View, work: &Work) -> Result<Plan<'a>, DeliveryError> {
+/// A person with the password that came for them.
+fn view(work: &Work) -> View {
+    let view = View::of(work.wanted.resource());
+    work.password.iter().fold(view, View::with_password)
+}
+
+fn present<'a>(calls: Calls<'a>, work: &Work) -> Result<Plan<'a>, DeliveryError> {
     let (name, update) = match calls.update {
         Some(update) => ("update", update),
         None => ("create", calls.create),
     };
-    let then = holds(update, view, work);
+    let then = holds(update, work);
+    let view = &view(work);
     let Some(link) = &work.link else {
         return step("create", calls.create, view, then, Action::Created);
     };
+    let brings_password = work.password.is_some() && update.reads_password();
     if let Then::Holds { hash: hash @ Some(_), .. } = &then
         && link.stage == Stage::Active
         && link.hash == *hash
         && !work.in_doubt
+        && !brings_password
     {
         return Ok(Plan::Nothing {
             why: "the target holds it like this already",
@@ -292,11 +323,13 @@ fn present<'a>(calls: Calls<'a>, view: &View, work: &Work) -> Result<Plan<'a>, D
 
 /// The state after a create or an update. It is named by the `update` call in both cases, since
 /// that is what the next look compares with.
-fn holds(update: &Call, view: &View, work: &Work) -> Then {
+///
+/// Without a password: by a hash of one that is known but for it, it could be guessed.
+fn holds(update: &Call, work: &Work) -> Then {
     let active = work.link.as_ref().filter(|link| link.stage == Stage::Active);
     Then::Holds {
         // A create may succeed where an update has a value missing; then nothing is known.
-        hash: update.render(view).ok().map(|rendered| rendered.hash()),
+        hash: update.render(&View::of(work.wanted.resource())).ok().map(|rendered| rendered.hash()),
         since: active.map_or(work.now, |link| link.since),
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Text {
 }
 
 const NAME: &str = "text";
+/// The variable that a password is in.
+pub(super) const PASSWORD: &str = "password";
 
 /// What one rendering may produce, in bytes.
 const MAX_OUTPUT: usize = 1 << 20;
@@ -93,6 +95,10 @@ impl Text {
             if !missing.is_empty() {
                 return format!("needs {}, which this resource does not have", missing.join(", "));
             }
+        }
+        // The library may quote the value that it could not use.
+        if self.reads(PASSWORD) {
+            return "cannot be made with this password".to_owned();
         }
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         format!("cannot be made: {detail}")
