@@ -269,8 +269,8 @@ fn organizations(
             locale: written.locale.clone(),
             schemas: Arc::new(schemas),
         };
-        let strict = written.strict;
-        organizations.insert(key, Organization { info: Arc::new(info), strict });
+        let (info, members) = (Arc::new(info), written.members);
+        organizations.insert(key, Organization { info, strict: written.strict, members });
     }
     organizations
 }

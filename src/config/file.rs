@@ -11,7 +11,7 @@ use scim_relay_sdk::connector::{Period, Rate, Secret, Size};
 use scim_relay_sdk::scim::{AttributeType, Filter, ResourceKind};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{FirstRun, Orphans, Schedule};
+use super::{FirstRun, Orphans, Schedule, UnsaidMembers};
 
 /// The main file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -179,6 +179,8 @@ pub(super) struct Organization {
     pub(super) locale: Option<String>,
     /// Whether requests that leave the RFCs are refused.
     pub(super) strict: bool,
+    /// What a PUT of a group that says nothing of its members does to them.
+    pub(super) members: UnsaidMembers,
     /// Extension attributes that its provider may send.
     pub(super) schemas: Vec<Schema>,
 }

@@ -68,6 +68,18 @@ pub struct Organization {
     pub info: Arc<OrganizationInfo>,
     /// Requests of its provider that leave the RFCs are refused.
     pub strict: bool,
+    pub members: UnsaidMembers,
+}
+
+/// What becomes of a group's members when a PUT says nothing of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnsaidMembers {
+    /// They leave: what a PUT leaves out is cleared (RFC 7644 section 3.5.1).
+    #[default]
+    Replace,
+    /// They stay; an empty list empties the group.
+    Keep,
 }
 
 /// The SCIM service.

@@ -224,6 +224,19 @@ fn the_fingerprint_is_of_the_text() {
 }
 
 #[test]
+fn an_organizations_rules_are_those_of_the_rfc_unless_it_says_otherwise() {
+    let rules = |text: &str| {
+        let config = loaded(&format!("[organizations.o]\n{text}"), &[]);
+        let organization = &config.organizations["o"];
+        (organization.strict, organization.members)
+    };
+    assert_eq!(rules(""), (false, UnsaidMembers::Replace));
+    assert_eq!(rules("strict = true\nmembers = \"keep\"\n"), (true, UnsaidMembers::Keep));
+    let wrong = told("[organizations.o]\nmembers = \"leave\"\n", &[]);
+    assert!(wrong.contains("it can be \"replace\" or \"keep\""), "{wrong}");
+}
+
+#[test]
 fn an_organizations_own_schema_extends_its_users() {
     let config = loaded(
         "[organizations.o]\n[[organizations.o.schemas]]\n\

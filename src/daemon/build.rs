@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 use crate::clock::SharedClock;
-use crate::config::{Config, ConnectorConfig, Diagnostic, FirstRun, Organization};
+use crate::config::{Config, ConnectorConfig, Diagnostic, FirstRun, Organization, UnsaidMembers};
 use crate::delivery::{Backoff, Engine, LaneSettings, Shared};
 use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
@@ -140,10 +140,11 @@ pub(super) fn directories(
         .organizations
         .iter()
         .filter_map(|(key, id)| {
-            let Organization { info, strict } = configured.get(key)?;
+            let Organization { info, strict, members } = configured.get(key)?;
             let (store, clock) = (Arc::clone(store), clock.clone());
             let vault = runtime.vault.clone().filter(|_| runtime.config.wants_passwords(key));
-            let rules = Rules { strict: *strict };
+            let keep_members = *members == UnsaidMembers::Keep;
+            let rules = Rules { strict: *strict, keep_members };
             let url = &runtime.config.public_url;
             let directory = Directory::new(store, clock, *id, Arc::clone(info), rules, url);
             Some(directory.passing_passwords(vault))

@@ -63,7 +63,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Replaces a resource (RFC 7644 section 3.5.1): what is left out is cleared, a group's members
-    /// too.
+    /// too unless the organization has it otherwise.
     pub async fn replace(
         &self,
         kind: ResourceKind,
@@ -75,10 +75,11 @@ impl<'a> Editor<'a> {
         let directory = self.directory;
         let ty = directory.resource_type(kind);
         let given = normalize(body, ty)?;
-        let members = match kind {
-            ResourceKind::User => Vec::new(),
-            ResourceKind::Group => {
-                vec![MemberOp::Replace(given.members.clone().unwrap_or_default())]
+        let members = match (kind, &given.members) {
+            (ResourceKind::User, _) => Vec::new(),
+            (ResourceKind::Group, None) if directory.rules.keep_members => Vec::new(),
+            (ResourceKind::Group, given) => {
+                vec![MemberOp::Replace(given.clone().unwrap_or_default())]
             }
         };
         let evaluate = |stored: &Stored, before: &Attributes| {

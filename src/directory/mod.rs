@@ -28,6 +28,8 @@ pub use precondition::Precondition;
 pub struct Rules {
     /// Whether a request that leaves the RFCs is refused, however well it is understood.
     pub strict: bool,
+    /// Whether a PUT of a group that says nothing of its members leaves them alone.
+    pub keep_members: bool,
 }
 
 /// One organization's resources, for reading. What it is not handed is out of its reach.

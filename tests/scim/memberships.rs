@@ -1,9 +1,10 @@
 //! Groups and who is in them, as a provider writes and reads them (RFC 7643 sections 4.1.2, 4.2).
 
 use http::Method;
+use scim_relay::directory::Rules;
 use serde_json::{Value, json};
 
-use crate::relay::{PUBLIC_URL, Relay};
+use crate::relay::{PUBLIC_URL, Relay, Setting};
 
 fn patch(operation: Value) -> Value {
     json!({ "Operations": [operation] })
@@ -175,4 +176,34 @@ async fn a_patch_that_replaces_a_group_without_its_members_leaves_them() {
     let empty = patch(json!({ "op": "replace", "value": { "members": [] } }));
     assert_eq!(relay.patch(&format!("/Groups/{group}"), &empty).await.status, 204);
     assert!(members(&relay, &group).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_put_without_members_clears_them_or_keeps_them_as_the_organization_has_it() {
+    // (rule, the body's members, how many are left of two)
+    for (keep_members, given, left) in [
+        (false, None, 0),
+        (false, Some(Value::Null), 0),
+        (true, None, 2),
+        (true, Some(Value::Null), 2),
+        (true, Some(json!([])), 0),
+        (false, Some(json!([])), 0),
+    ] {
+        let rules = Rules { keep_members, ..Rules::default() };
+        let relay = Relay::with(Setting { rules, ..Setting::default() }).await;
+        let (ada, bea) = (relay.user("ada").await, relay.user("bea").await);
+        let group = relay.group("choir", &[&ada, &bea]).await;
+        let mut body = json!({ "displayName": "chorus", "externalId": "c" });
+        if let Some(given) = &given {
+            body["members"] = given.clone();
+        }
+        let put = relay.put(&format!("/Groups/{group}"), &body).await;
+        assert_eq!((put.status, put.header("etag")), (200, "W/\"2\""));
+        let answered = put.json().get("members").map_or(0, |all| all.as_array().unwrap().len());
+        let kept = members(&relay, &group).await.len();
+        assert_eq!((answered, kept), (left, left), "keep = {keep_members}: {given:?}");
+        let only = json!({ "displayName": "chorus", "members": [{ "value": ada }] });
+        relay.put(&format!("/Groups/{group}"), &only).await;
+        assert_eq!(members(&relay, &group).await.len(), 1);
+    }
 }

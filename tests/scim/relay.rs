@@ -54,13 +54,19 @@ pub(crate) struct Setting {
     pub(crate) burst: u32,
     pub(crate) options: Options,
     /// Whether the organizations are.
-    pub(crate) strict: bool,
+    pub(crate) rules: Rules,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let options = Options::default();
-        Self { max_body: 64 * 1024, per_second: 10_000, burst: 10_000, options, strict: false }
+        Self {
+            max_body: 64 * 1024,
+            per_second: 10_000,
+            burst: 10_000,
+            options,
+            rules: Rules::default(),
+        }
     }
 }
 
@@ -134,8 +140,14 @@ impl Relay {
                 locale: None,
                 schemas: SCHEMAS.clone(),
             });
-            let rules = Rules { strict: setting.strict };
-            Directory::new(Arc::clone(&store), Arc::clone(&shared), id, info, rules, PUBLIC_URL)
+            Directory::new(
+                Arc::clone(&store),
+                Arc::clone(&shared),
+                id,
+                info,
+                setting.rules,
+                PUBLIC_URL,
+            )
         });
         let rate = RateLimit {
             per_second: NonZeroU32::new(setting.per_second).unwrap(),

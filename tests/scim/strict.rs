@@ -1,5 +1,6 @@
 //! `strict = true`: what deviates is refused by name, nothing is written, and it is counted.
 
+use scim_relay::directory::Rules;
 use serde_json::{Value, json};
 
 use crate::relay::{Relay, Setting};
@@ -8,7 +9,8 @@ const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 async fn strict() -> Relay {
-    Relay::with(Setting { strict: true, ..Setting::default() }).await
+    Relay::with(Setting { rules: Rules { strict: true, ..Rules::default() }, ..Setting::default() })
+        .await
 }
 
 fn counted(relay: &Relay, quirk: &str) -> bool {
