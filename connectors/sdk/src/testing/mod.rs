@@ -1,6 +1,8 @@
-//! Sample work, for tests of connectors and of the engine.
+//! Sample work, for tests of connectors and of the engine; and the laws of the SCIM parsers, for
+//! property tests and fuzzing.
 
 mod conformance;
+pub mod laws;
 mod samples;
 
 pub use conformance::{Conformance, conformance};

@@ -11,7 +11,7 @@ use crate::scim::resource::Attributes;
 use crate::scim::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, Schema};
 use crate::scim::validate::{
     Reader, container, immutable, in_schema_order, is_members, is_password, password, place,
-    required, unknown,
+    required, tidy, unknown,
 };
 
 impl PatchRequest {
@@ -63,6 +63,7 @@ impl Patching<'_> {
                 None => self.without_path(*op, value.as_ref())?,
             }
         }
+        tidy(&mut self.attributes, self.ty);
         required(&self.attributes, self.ty)
     }
 

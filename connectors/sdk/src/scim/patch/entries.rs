@@ -10,7 +10,7 @@ use crate::scim::filter::{CompareOp, Filter};
 use crate::scim::fold::fold;
 use crate::scim::quirk::Quirk;
 use crate::scim::schema::{Attribute, AttributeType};
-use crate::scim::validate::{MAX_VALUES, Reader, is_hollow, too_many};
+use crate::scim::validate::{MAX_VALUES, Reader, too_many};
 
 /// The entries after the operation.
 pub(super) fn next(
@@ -105,8 +105,12 @@ fn add(attribute: &Attribute, entries: &mut Vec<Value>, entry: Value) -> Option<
     });
     match (twin, entry) {
         (Some(index), Value::Object(subs)) => {
-            entries[index].as_object_mut()?.extend(subs);
-            Some(index)
+            // One that has been primary all along must not outdo a new primary beside it.
+            let primary = subs.get("primary") == Some(&Value::Bool(true));
+            let mut whole = entries[index].as_object()?.clone();
+            whole.extend(subs);
+            entries[index] = Value::Object(attribute.in_order(whole));
+            primary.then_some(index)
         }
         (_, entry) => {
             entries.push(entry);
@@ -237,16 +241,7 @@ fn write(
             }
             _ => reader.entry(attribute, value, &target.at)?,
         };
-        let clears = target.op == Op::Remove || value_is_nothing(next.as_ref());
-        entries[index] = match next {
-            Some(next) if clears && is_hollow(attribute, &next) => Value::Null,
-            Some(next) => next,
-            None => Value::Null,
-        };
+        entries[index] = next.unwrap_or(Value::Null);
     }
     Ok(())
-}
-
-fn value_is_nothing(value: Option<&Value>) -> bool {
-    value.is_none_or(Value::is_null)
 }

@@ -227,6 +227,16 @@ fn a_new_primary_clears_the_old_one() {
             { "value": "c", "primary": true },
         ] }),
     );
+    check(
+        json!([{ "op": "add", "path": "emails", "value": [
+            { "value": "a@work", "type": "work", "display": "W" }, { "value": "c", "primary": true },
+        ] }]),
+        json!({ "emails": [
+            { "value": "a@work", "display": "W", "type": "work", "primary": false },
+            { "value": "a@home", "type": "home" },
+            { "value": "c", "primary": true },
+        ] }),
+    );
 }
 
 #[test]
@@ -282,6 +292,19 @@ fn a_type_or_primary_that_is_missing_is_made() {
         json!([{ "op": "replace", "path": "ims[type eq \"x\"].value", "value": null }]),
         json!({}),
     );
+    // The value may come last; an entry to which none comes says nothing.
+    check(
+        json!([
+            { "op": "add", "path": "ims[type eq \"x\"].primary", "value": true },
+            { "op": "add", "path": "ims[type eq \"x\"].value", "value": "i" },
+        ]),
+        json!({ "ims": [{ "value": "i", "type": "x", "primary": true }] }),
+    );
+    check(json!([{ "op": "add", "path": "ims[type eq \"x\"].value", "value": "" }]), json!({}));
+    check(
+        json!([{ "op": "replace", "path": "emails[type eq \"home\"].value", "value": null }]),
+        json!({ "emails": [{ "value": "a@work", "type": "work", "primary": true }] }),
+    );
 }
 
 #[test]
@@ -316,6 +339,15 @@ fn a_list_is_replaced_as_a_whole() {
         json!({ "emails": [{ "value": "b" }] }),
     );
     check(json!([{ "op": "replace", "path": "emails", "value": [] }]), json!({ "emails": null }));
+    // Entries that have become equal are one.
+    check(
+        json!([
+            { "op": "replace", "path": "emails.value", "value": "a" },
+            { "op": "remove", "path": "emails.type" },
+            { "op": "remove", "path": "emails.primary" },
+        ]),
+        json!({ "emails": [{ "value": "a" }] }),
+    );
     check(
         json!([{ "op": "replace", "path": "emails.display", "value": "A" }]),
         json!({ "emails": [

@@ -18,7 +18,7 @@ use super::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, S
 
 pub(super) use kept::immutable;
 pub use kept::keep;
-pub(super) use order::{in_schema_order, required};
+pub(super) use order::{in_schema_order, required, tidy};
 pub(super) use read::{MAX_VALUES, Reader, password, too_many};
 
 /// A resource that is fit to be kept.

@@ -1,7 +1,10 @@
 //! What holds for a resource as a whole: what must be there, and in which order it is written.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
+use super::is_hollow;
 use crate::scim::error::Error;
 use crate::scim::resource::Attributes;
 use crate::scim::schema::{Attribute, ResourceType};
@@ -49,6 +52,36 @@ fn is_blank(value: Option<&Value>) -> bool {
         Some(Value::String(text)) => text.trim().is_empty(),
         Some(_) => false,
     }
+}
+
+/// Drops the entries that a PATCH has left without anything but their type, or equal to another.
+/// Not earlier: a later operation of the same request may still give `emails[type eq "work"]` its
+/// value.
+pub(crate) fn tidy(attributes: &mut Attributes, ty: &ResourceType) {
+    tidy_all(attributes, &ty.core.attributes);
+    for schema in &ty.extensions {
+        if let Some(Value::Object(own)) = attributes.get_mut(&schema.id) {
+            tidy_all(own, &schema.attributes);
+        }
+    }
+}
+
+fn tidy_all(attributes: &mut Attributes, schema: &[Attribute]) {
+    for attribute in schema {
+        if let Some(Value::Array(entries)) = attributes.get_mut(&attribute.name) {
+            once_each(attribute, entries);
+            if entries.is_empty() {
+                attributes.shift_remove(&attribute.name);
+            }
+        }
+    }
+}
+
+/// Each entry that says something, once. Sub-attributes come in the schema's order, so equal
+/// entries have equal texts.
+pub(super) fn once_each(attribute: &Attribute, entries: &mut Vec<Value>) {
+    let mut seen = HashSet::new();
+    entries.retain(|entry| !is_hollow(attribute, entry) && seen.insert(entry.to_string()));
 }
 
 /// The attributes in the schema's order, so that one state has one text; what the schema does not

@@ -7,7 +7,8 @@ use jiff::civil::DateTime;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::{MemberValue, is_hollow};
+use super::MemberValue;
+use super::order::once_each;
 use crate::scim::error::Error;
 use crate::scim::filter::boolean;
 use crate::scim::path::shorten;
@@ -54,32 +55,31 @@ impl Reader {
             return Err(too_many(at));
         }
         let mut entries = Vec::with_capacity(given.len());
-        let mut seen = HashSet::new();
         for value in given {
-            let Some(entry) = self.entry(attribute, value, at)? else { continue };
-            // Sub-attributes come in the schema's order, so equal entries have equal texts.
-            if !is_hollow(attribute, &entry) && seen.insert(entry.to_string()) {
-                entries.push(entry);
-            }
+            entries.extend(self.entry(attribute, value, at)?);
         }
-        self.one_primary(&mut entries, at);
+        once_each(attribute, &mut entries);
+        if self.one_primary(&mut entries, at) {
+            once_each(attribute, &mut entries);
+        }
         Ok((!entries.is_empty()).then_some(Value::Array(entries)))
     }
 
     /// At most one entry is primary (RFC 7643 section 2.4). The first one keeps it: providers
-    /// list the address they mean first.
-    fn one_primary(&mut self, entries: &mut [Value], at: &str) {
+    /// list the address they mean first. Answers whether others had to be put right.
+    fn one_primary(&mut self, entries: &mut [Value], at: &str) -> bool {
         let mut primaries = entries
             .iter_mut()
             .filter_map(|entry| entry.get_mut("primary"))
             .filter(|primary| primary.as_bool() == Some(true));
-        if primaries.next().is_none() {
-            return;
-        }
+        primaries.next();
+        let mut several = false;
         for further in primaries {
             *further = Value::Bool(false);
             self.quirks.note(Quirk::ManyPrimaries, at);
+            several = true;
         }
+        several
     }
 
     /// One value: a single-valued attribute's, or one entry of a list.
