@@ -8,7 +8,7 @@ use proptest::sample::select;
 use scim_relay_sdk::scim::{AttrPath, Attributes, CompareOp, ENTERPRISE_URN, Filter, USER_URN};
 use serde_json::{Value, json};
 
-pub const OPERATORS: [CompareOp; 9] = [
+pub(crate) const OPERATORS: [CompareOp; 9] = [
     CompareOp::Eq,
     CompareOp::Ne,
     CompareOp::Co,
@@ -21,11 +21,11 @@ pub const OPERATORS: [CompareOp; 9] = [
 ];
 
 /// A short word, now and then in capitals.
-pub fn word() -> impl Strategy<Value = String> {
+pub(crate) fn word() -> impl Strategy<Value = String> {
     select(vec!["ada", "ADA", "adam", "bo", "da", "a", "work", "home"]).prop_map(str::to_owned)
 }
 
-pub fn instant() -> impl Strategy<Value = &'static str> {
+pub(crate) fn instant() -> impl Strategy<Value = &'static str> {
     select(vec![
         "2026-11-22T08:30:00Z",
         "2026-11-22T09:30:00+01:00",
@@ -35,7 +35,7 @@ pub fn instant() -> impl Strategy<Value = &'static str> {
 }
 
 /// An e-mail address, a telephone number: whatever has a value and a type.
-pub fn entry() -> impl Strategy<Value = Value> {
+pub(crate) fn entry() -> impl Strategy<Value = Value> {
     let kind = option::of(select(vec!["work", "home"]));
     (word(), option::of(word()), kind, option::of(any::<bool>())).prop_map(
         |(value, display, kind, primary)| {
@@ -47,7 +47,7 @@ pub fn entry() -> impl Strategy<Value = Value> {
 }
 
 /// The attributes of a person, as they are kept.
-pub fn person() -> impl Strategy<Value = Attributes> {
+pub(crate) fn person() -> impl Strategy<Value = Attributes> {
     let name = (option::of(word()), option::of(word()));
     (
         word(),
@@ -75,7 +75,7 @@ pub fn person() -> impl Strategy<Value = Attributes> {
 }
 
 /// What says nothing is left out.
-pub fn without_nulls(mut value: Value) -> Value {
+pub(crate) fn without_nulls(mut value: Value) -> Value {
     if let Value::Object(attributes) = &mut value {
         for inner in attributes.values_mut() {
             *inner = without_nulls(inner.take());
@@ -109,16 +109,15 @@ fn comparison(of: &'static [(&'static str, Kind)]) -> impl Strategy<Value = Filt
                 (_, Kind::Truth) => truth.into(),
                 (_, Kind::Instant) => instant.into(),
             };
-            let equals = matches!(op, CompareOp::Eq | CompareOp::Ne);
-            let op = if equals || matches!((rare, kind), (2.., Kind::Text)) {
-                op
-            } else if matches!((rare, kind), (2.., Kind::Instant))
-                && !matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew)
-            {
-                op
-            } else {
-                CompareOp::Eq
+            let searches = matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
+            let fits = match (&value, kind) {
+                (Value::Null, _) | (_, Kind::Truth) => {
+                    matches!(op, CompareOp::Eq | CompareOp::Ne)
+                }
+                (_, Kind::Instant) => !searches,
+                (_, Kind::Text) => true,
             };
+            let op = if fits { op } else { CompareOp::Eq };
             Filter::Compare { path, op, value }
         },
     )
@@ -137,7 +136,7 @@ fn logic(leaf: impl Strategy<Value = Filter> + 'static) -> impl Strategy<Value =
 }
 
 /// A filter of the entries of `emails`.
-pub fn entry_filter() -> impl Strategy<Value = Filter> {
+pub(crate) fn entry_filter() -> impl Strategy<Value = Filter> {
     logic(comparison(&[
         ("value", Kind::Text),
         ("type", Kind::Text),
@@ -147,7 +146,7 @@ pub fn entry_filter() -> impl Strategy<Value = Filter> {
 }
 
 /// A filter of people that the schema allows.
-pub fn filter() -> impl Strategy<Value = Filter> {
+pub(crate) fn filter() -> impl Strategy<Value = Filter> {
     const ENTERPRISE: &str =
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
     const QUALIFIED: &str = "urn:ietf:params:scim:schemas:core:2.0:User:userName";

@@ -67,18 +67,20 @@ fn path(theirs: other::AttrPath) -> AttrPath {
 
 /// `(a and b) and c` and `a and b and c` say the same; they keep only the latter.
 fn flat(filter: Filter) -> Filter {
-    let spread = |parts: Vec<Filter>, same: fn(Filter) -> Result<Vec<Filter>, Filter>| {
+    let spread = |parts: Vec<Filter>, same: fn(&Filter) -> Option<&[Filter]>| {
         let parts = parts.into_iter().map(flat);
-        parts.flat_map(|part| same(part).unwrap_or_else(|part| vec![part])).collect()
+        parts
+            .flat_map(|part| same(&part).map_or_else(|| vec![part.clone()], <[_]>::to_vec))
+            .collect()
     };
     match filter {
         Filter::And(parts) => Filter::And(spread(parts, |part| match part {
-            Filter::And(inner) => Ok(inner),
-            part => Err(part),
+            Filter::And(inner) => Some(inner),
+            _ => None,
         })),
         Filter::Or(parts) => Filter::Or(spread(parts, |part| match part {
-            Filter::Or(inner) => Ok(inner),
-            part => Err(part),
+            Filter::Or(inner) => Some(inner),
+            _ => None,
         })),
         Filter::Not(inner) => Filter::Not(Box::new(flat(*inner))),
         Filter::ValuePath { path, filter } => {

@@ -5,7 +5,7 @@ use scim_relay_sdk::scim::ENTERPRISE_URN;
 use serde_json::{Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     Add,
     Replace,
     Remove,
@@ -13,7 +13,7 @@ pub enum Op {
 
 /// What an operation is about. A value of null says that there shall be none.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// `title`, `active`, `externalId`, `userName`.
     Simple(&'static str, Value),
     Department(Value),
@@ -32,7 +32,7 @@ pub enum Target {
 }
 
 #[derive(Clone, Debug)]
-pub enum Condition {
+pub(crate) enum Condition {
     Type(&'static str),
     Primary(bool),
     Value(&'static str),
@@ -42,7 +42,7 @@ pub enum Condition {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     NoTarget,
     Required,
 }
@@ -50,7 +50,7 @@ pub enum Refusal {
 type Entries = Vec<Value>;
 
 /// All operations, or none.
-pub fn patched(person: &Value, operations: &[(Op, Target)]) -> Result<Value, Refusal> {
+pub(crate) fn patched(person: &Value, operations: &[(Op, Target)]) -> Result<Value, Refusal> {
     let mut person = person.clone();
     for (op, target) in operations {
         apply(&mut person, *op, target)?;
@@ -69,7 +69,7 @@ fn apply(person: &mut Value, op: Op, target: &Target) -> Result<(), Refusal> {
     match target {
         Target::Simple("userName", _) if op == Op::Remove => return Err(Refusal::Required),
         Target::Simple(name, value) => {
-            set(person, name, if op == Op::Remove { &Value::Null } else { value })
+            set(person, name, if op == Op::Remove { &Value::Null } else { value });
         }
         Target::Department(value) => {
             let value = if op == Op::Remove { &Value::Null } else { value };
@@ -158,7 +158,7 @@ fn apply(person: &mut Value, op: Op, target: &Target) -> Result<(), Refusal> {
 fn whole_list(mut entries: Entries, op: Op, list: Option<&[Value]>) -> Entries {
     let list = list.map(each_once);
     match (op, list) {
-        (Op::Remove, None) | (Op::Replace, None) => Vec::new(),
+        (Op::Remove | Op::Replace, None) => Vec::new(),
         // Only those listed go; text is compared as its attribute says, which is without case.
         (Op::Remove, Some(list)) => {
             let lower = |value: &Value| value.to_string().to_lowercase();
@@ -182,16 +182,13 @@ fn whole_list(mut entries: Entries, op: Op, list: Option<&[Value]>) -> Entries {
                 let same = |entry: &Value| {
                     entry["value"] == given["value"] && entry["type"] == given["type"]
                 };
-                match entries.iter().position(same) {
-                    Some(index) => {
-                        merge(&mut entries[index], &given);
-                        // One that was primary before is not a new primary.
-                        written.extend((given["primary"] == true).then_some(index));
-                    }
-                    None => {
-                        entries.push(given);
-                        written.push(entries.len() - 1);
-                    }
+                if let Some(index) = entries.iter().position(same) {
+                    merge(&mut entries[index], &given);
+                    // One that was primary before is not a new primary.
+                    written.extend((given["primary"] == true).then_some(index));
+                } else {
+                    entries.push(given);
+                    written.push(entries.len() - 1);
                 }
             }
             one_primary(&mut entries, &written);

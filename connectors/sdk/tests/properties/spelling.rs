@@ -10,7 +10,7 @@ use crate::generate;
 use crate::users;
 
 /// A filter as one of the many ways to write it.
-pub fn spelled(filter: &Filter, whims: &mut dyn Iterator<Item = u8>) -> String {
+pub(crate) fn spelled(filter: &Filter, whims: &mut dyn Iterator<Item = u8>) -> String {
     let mut whim = || whims.next().unwrap_or_default();
     let blank = if whim() % 4 == 1 { "  " } else { " " };
     let cased = |word: &str, whim: u8| match whim % 3 {
