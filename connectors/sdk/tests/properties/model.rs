@@ -97,7 +97,7 @@ fn apply(person: &mut Value, op: Op, target: &Target) -> Result<(), Refusal> {
         Target::Selected(condition, value) => {
             let mut entries = emails(person);
             let selected = selected(&entries, condition);
-            if selected.is_empty() {
+            if selected.is_empty() && op != Op::Remove {
                 return Err(Refusal::NoTarget);
             }
             for &index in &selected {
@@ -115,10 +115,11 @@ fn apply(person: &mut Value, op: Op, target: &Target) -> Result<(), Refusal> {
             let mut entries = emails(person);
             let mut chosen = selected(&entries, condition);
             if chosen.is_empty() {
-                // Entra fills in what is not there yet.
+                // What is not there has been removed already; and Entra fills it in.
                 let mut made = match condition {
-                    Condition::Type(word) if op != Op::Remove => json!({ "type": word }),
-                    Condition::Primary(flag) if op != Op::Remove => json!({ "primary": flag }),
+                    _ if op == Op::Remove => return Ok(()),
+                    Condition::Type(word) => json!({ "type": word }),
+                    Condition::Primary(flag) => json!({ "primary": flag }),
                     _ => return Err(Refusal::NoTarget),
                 };
                 if value.is_null() {

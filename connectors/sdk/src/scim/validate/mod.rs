@@ -18,6 +18,7 @@ use super::schema::{Attribute, AttributeType, Found, Mutability, ResourceType, S
 
 pub(super) use kept::immutable;
 pub use kept::keep;
+use order::once_each;
 pub(super) use order::{in_schema_order, required, tidy};
 pub(super) use read::{MAX_VALUES, Reader, password, too_many};
 
@@ -200,9 +201,13 @@ impl Intake<'_> {
                 container.insert(attribute.name.clone(), value);
             }
             // `name` and `name.givenName` together say one name.
-            (Some(Value::Object(present)), Value::Object(subs)) => present.extend(subs),
+            (Some(Value::Object(present)), Value::Object(subs)) => {
+                present.extend(subs);
+                *present = attribute.in_order(std::mem::take(present));
+            }
             (Some(Value::Array(present)), Value::Array(more)) if sub.is_some() => {
                 present.extend(more);
+                once_each(attribute, present);
             }
             _ => return Err(twice(&at)),
         }

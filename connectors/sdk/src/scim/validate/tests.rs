@@ -243,7 +243,14 @@ fn one_state_has_one_text() {
                         "name": { "familyName": "f", "givenName": "g" }, "title": "t" });
     let text =
         |body| serde_json::to_string(&read(ResourceKind::User, body).unwrap().attributes).unwrap();
-    assert_eq!(text(left), text(right));
+    assert_eq!(text(left), text(right.clone()));
+    let pieces = json!({ "userName": "u", "name.givenName": "g", "name": { "familyName": "f" },
+                         "externalId": "e", "title": "t" });
+    assert_eq!(text(pieces), text(right));
+    assert_eq!(
+        text(json!({ "userName": "u", "roles": ["r"], "roles.value": "r" })),
+        text(json!({ "userName": "u", "roles": ["r"] })),
+    );
 }
 
 /// JSON whose keys are now and then those of a user.
