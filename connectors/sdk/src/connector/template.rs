@@ -323,7 +323,7 @@ mod tests {
         check("{{ enterprise.department }}", json!("Science"));
         check("{{ building.buildingId }}", json!("B-7"));
         check("{{ organization.key }}", json!("lillevik"));
-        check("{{ groups }}", json!(["Class 7A", "Choir"]));
+        check("{{ groups }}", json!(["Choir", "Class 7A"]));
         check("{{ scim('emails[type eq \"home\"].value') }}", json!("ada@home.example"));
     }
 

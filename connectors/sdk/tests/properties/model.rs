@@ -281,7 +281,8 @@ fn emails(person: &Value) -> Entries {
     person["emails"].as_array().cloned().unwrap_or_default()
 }
 
-fn set_emails(person: &mut Value, entries: Entries) {
+fn set_emails(person: &mut Value, mut entries: Entries) {
+    entries.retain(|entry| *entry != json!({}));
     let entries = if entries.is_empty() { Value::Null } else { entries.into() };
     set(person, "emails", &entries);
 }
