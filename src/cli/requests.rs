@@ -161,7 +161,7 @@ fn page(row: &RequestRow, screen: &Screen) -> String {
     ] {
         if length > 0 {
             let said = match (body, is_cut) {
-                (None, _) => ", not kept: too long, or not JSON",
+                (None, _) => ", not kept (too long, not JSON, or too much at once)",
                 (_, true) => ", the beginning:",
                 (_, false) => ":",
             };

@@ -39,7 +39,7 @@ pub(super) async fn pass(
     }
     let method = request.method().clone();
     let plain_json = wants_plain_json(request.headers());
-    let asked = Asked::new(&mut request, scim.clock.now());
+    let asked = Asked::new(&scim.recorder, &mut request, scim.clock.now());
 
     let admitted = admit(&scim, &path, &request);
     let caller = admitted.as_ref().ok().cloned();

@@ -5,3 +5,4 @@ mod daemon;
 mod live;
 mod offline;
 mod relay;
+mod requests;

@@ -9,6 +9,7 @@ mod memberships;
 mod providers;
 mod races;
 mod relay;
+mod requests;
 mod statuses;
 mod strict;
 mod verbs;

@@ -85,7 +85,7 @@ pub(crate) struct Relay {
     /// The token of `lillevik` that requests carry.
     pub(crate) token: String,
     client: Client<HttpConnector, Full<Bytes>>,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 pub(crate) struct Answer {
@@ -170,6 +170,8 @@ impl Relay {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let routes = router(Arc::clone(&scim)).merge(health_router(Arc::clone(&health)));
         tasks.spawn(serve(listener, None, routes, stop.clone(), setting.options));
+        let (recording, until) = (Arc::clone(&scim), stop.clone());
+        tasks.spawn(async move { recording.record(&until).await });
 
         let mut relay = Self {
             address,
@@ -184,7 +186,7 @@ impl Relay {
             organizations,
             token: String::new(),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            _folder: folder,
+            folder,
         };
         relay.token = relay.new_token(0, false, None).await.0;
         relay

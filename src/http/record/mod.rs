@@ -7,6 +7,8 @@
 mod redact;
 mod shorten;
 mod sighting;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -21,61 +23,54 @@ use crate::store::{NewRequest, OrgId, Store};
 
 pub(super) use sighting::{Asked, Ended, Of, SeenBody, watch};
 
-use sighting::Sighting;
+use sighting::{Room, Sighting};
 
 /// How long what was seen is gathered before it is written, in one commit.
 const GATHER: Duration = Duration::from_millis(500);
-/// What is kept of one organization in that time: the newest. The ring has room for no more than ten
-/// times as many, so that writing all of them would be work for nothing.
-const MOST_OF_EACH: usize = 100;
-/// What may wait at any time, in bytes.
-const MOST_BYTES: usize = 8 << 20;
+/// What is written of that time. Every request of a busy hour would keep the writer from its work,
+/// for a ring that holds a second of it.
+const MOST: usize = 150;
 /// Rows of one piece of background work, so that no request waits long behind them.
-const PIECE: usize = 64;
+const PIECE: usize = 25;
 
 /// Where what was seen waits until it is written.
 pub(super) struct Recorder {
     waiting: Mutex<Waiting>,
     woken: Notify,
+    /// For the bodies of all that passes and waits.
+    room: Room,
     dropped: Counter,
 }
 
-#[derive(Default)]
-struct Waiting {
-    seen: HashMap<OrgId, VecDeque<Sighting>>,
-    bytes: usize,
-}
+type Waiting = HashMap<OrgId, VecDeque<Sighting>>;
 
 impl Recorder {
     pub(super) fn new(dropped: Counter) -> Self {
-        Self { waiting: Mutex::default(), woken: Notify::new(), dropped }
+        Self { waiting: Mutex::default(), woken: Notify::new(), room: Room::default(), dropped }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes it, in place of an older one where there are too many; or leaves it out.
+    /// Takes it. Where there are too many, the organization that has the most gives one up: a read
+    /// that went well, since those tell little, or else its oldest.
     fn offer(&self, sighting: Sighting) {
         let mut waiting = self.waiting();
-        let size = sighting.size();
-        let Waiting { seen, bytes } = &mut *waiting;
-        let own = seen.entry(sighting.organization()).or_default();
-        if own.len() >= MOST_OF_EACH {
-            // Reads that went well make room first: there are many, and they tell little.
-            let first = own.iter().position(Sighting::is_dull).unwrap_or_default();
-            if let Some(old) = own.remove(first) {
-                *bytes -= old.size();
-                self.dropped.inc();
-            }
-        }
-        if *bytes + size > MOST_BYTES {
-            self.dropped.inc();
-            return;
-        }
-        *bytes += size;
-        own.push_back(sighting);
+        waiting.entry(sighting.organization()).or_default().push_back(sighting);
+        let count: usize = waiting.values().map(VecDeque::len).sum();
+        let given_up = if count > MOST {
+            waiting.values_mut().max_by_key(|seen| seen.len()).and_then(|seen| {
+                let first = seen.iter().position(Sighting::is_dull).unwrap_or_default();
+                seen.remove(first)
+            })
+        } else {
+            None
+        };
         drop(waiting);
+        if given_up.is_some() {
+            self.dropped.inc();
+        }
         self.woken.notify_one();
     }
 
@@ -95,7 +90,7 @@ impl Recorder {
     }
 
     async fn write(&self, store: &dyn Store) {
-        let seen = mem::take(&mut *self.waiting()).seen;
+        let seen = mem::take(&mut *self.waiting());
         let count: usize = seen.values().map(VecDeque::len).sum();
         if count == 0 {
             return;

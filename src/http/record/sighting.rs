@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{Quirk, ResourceId, ResourceKind};
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::Peer;
 use super::Recorder;
@@ -31,17 +32,52 @@ const LOOKED_AT: usize = KEPT + 4;
 const LONGEST: usize = 1 << 20;
 /// What is kept of any other text that a client makes up, in bytes.
 const LONGEST_TEXT: usize = 1_024;
-/// A sighting apart from its bodies, roughly.
-const OVERHEAD: usize = 512;
+/// What all bodies together may hold on to, in bytes: a client that is slow to read its answers keeps
+/// them waiting here.
+const ROOM: usize = 8 << 20;
+
+/// Memory for bodies. One that gets none is told by its length.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+impl Room {
+    fn hold(&self, bytes: Bytes) -> Option<Held> {
+        let length = u32::try_from(bytes.len()).ok()?;
+        let room = Arc::clone(&self.0).try_acquire_many_owned(length).ok()?;
+        Some(Held { bytes, _room: room })
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.0.available_permits()
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
 
 /// The body of a request, left here by whoever reads it.
-#[derive(Clone, Debug, Default)]
-pub(in crate::http) struct SeenBody(Arc<OnceLock<Bytes>>);
+#[derive(Clone, Debug)]
+pub(in crate::http) struct SeenBody {
+    held: Arc<OnceLock<Held>>,
+    room: Room,
+}
 
 impl SeenBody {
     pub(in crate::http) fn set(&self, bytes: &Bytes) {
-        if bytes.len() <= LONGEST {
-            self.0.get_or_init(|| bytes.clone());
+        if bytes.len() <= LONGEST
+            && let Some(held) = self.room.hold(bytes.clone())
+        {
+            self.held.get_or_init(|| held);
         }
     }
 }
@@ -60,8 +96,8 @@ pub(in crate::http) struct Asked {
 }
 
 impl Asked {
-    pub(in crate::http) fn new(request: &mut Request, at: Timestamp) -> Self {
-        let body = SeenBody::default();
+    pub(in crate::http) fn new(recorder: &Recorder, request: &mut Request, at: Timestamp) -> Self {
+        let body = SeenBody { held: Arc::default(), room: recorder.room.clone() };
         request.extensions_mut().insert(body.clone());
         Self {
             at,
@@ -101,7 +137,7 @@ pub(super) struct Sighting {
     ended: Ended,
     status: u16,
     /// Its beginning.
-    answer: Bytes,
+    answer: Option<Held>,
     answer_length: u64,
 }
 
@@ -114,7 +150,7 @@ pub(in crate::http) fn watch(
     response: Response,
 ) -> Response {
     let status = response.status().as_u16();
-    let sighting = Sighting { asked, of, ended, status, answer: Bytes::new(), answer_length: 0 };
+    let sighting = Sighting { asked, of, ended, status, answer: None, answer_length: 0 };
     response.map(|body| {
         Body::new(Watched { body, sighting: Some(sighting), recorder: Arc::clone(recorder) })
     })
@@ -164,35 +200,37 @@ impl Drop for Watched {
 
 impl Sighting {
     fn look_at(&mut self, data: &Bytes) {
+        let before = self.answer.as_ref().map_or(&[][..], |held| &held.bytes);
+        let is_whole = before.len() as u64 == self.answer_length;
+        let left = LOOKED_AT.saturating_sub(before.len());
         self.answer_length += data.len() as u64;
-        let room = LOOKED_AT.saturating_sub(self.answer.len());
-        if self.answer.is_empty() && data.len() <= room {
-            self.answer = data.clone();
-        } else if room > 0 {
-            // A copy, so that a few kilobytes do not hold on to the whole of a big group.
-            self.answer = [&self.answer[..], &data[..room.min(data.len())]].concat().into();
+        if left == 0 || !is_whole {
+            return;
         }
+        let seen = if before.is_empty() && data.len() <= left {
+            data.clone()
+        } else {
+            // A copy, so that a few kilobytes do not hold on to the whole of a big group.
+            [before, &data[..left.min(data.len())]].concat().into()
+        };
+        self.answer = None;
+        self.answer = self.asked.body.room.hold(seen);
     }
 
     pub(super) fn organization(&self) -> OrgId {
         self.of.organization
     }
 
-    /// A read that went well.
+    /// A read that went well, or one of those that come too fast.
     pub(super) fn is_dull(&self) -> bool {
-        self.asked.method.is_safe() && self.status < 400
-    }
-
-    /// The memory it holds.
-    pub(super) fn size(&self) -> usize {
-        OVERHEAD + self.asked.body.0.get().map_or(0, Bytes::len) + self.answer.len()
+        self.asked.method.is_safe() && self.status < 400 || self.status == 429
     }
 
     /// As it may be kept.
     pub(super) fn redacted(self) -> NewRequest {
         let Self { asked, of, ended, status, answer, answer_length } = self;
         let mut redactor = Redactor::new(&of.info.schemas);
-        let read = asked.body.0.get();
+        let read = asked.body.held.get().map(|held| &held.bytes);
         let sent = read.and_then(|bytes| {
             let mut body: Value = serde_json::from_slice(bytes).ok()?;
             redactor.redact(&mut body);
@@ -210,7 +248,7 @@ impl Sighting {
         let kind = ResourceKind::ALL
             .into_iter()
             .find(|kind| path.split('/').nth(1) == Some(kind.endpoint()));
-        let answered = beginning(&answer).map(|mut answered| {
+        let answered = answer.and_then(|held| beginning(&held.bytes)).map(|mut answered| {
             redactor.redact_answer(&mut answered);
             answered
         });
