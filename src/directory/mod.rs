@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
-    self, ListQuery, Projection, Quirk, Quirks, ResourceId, ResourceKey, ResourceKind, ResourceType,
+    self, ListQuery, Projection, Quirk, Quirks, ResourceId, ResourceKey, ResourceKind,
+    ResourceType, ScimType,
 };
 use secrecy::SecretString;
 
 use self::serve::Form;
 use crate::clock::SharedClock;
-use crate::store::{ListRequest, OrgId, Scribe, Store, StoreError, Stored, TokenId};
+use crate::store::{
+    ListRequest, Listing, OrgId, Scribe, Store, StoreError, Stored, TokenId, Wanted,
+};
 use crate::vault::{Sealed, Vault};
 
 pub use edit::Editor;
@@ -157,29 +160,40 @@ impl Directory {
     }
 
     /// A page of those that match (RFC 7644 section 3.4.2), as a ListResponse.
-    pub async fn list(&self, kind: ResourceKind, query: &ListQuery) -> Result<String> {
-        if let Some(filter) = &query.filter {
-            filter.check(self.resource_type(kind))?;
-        }
+    pub async fn list(&self, query: &ListQuery) -> Result<String> {
         self.permit(&query.quirks)?;
+        let forms: Vec<_> =
+            query.projections().map(|(kind, shown)| (kind, self.form(kind, shown))).collect();
+        let wanted = |(kind, form): &(ResourceKind, Form)| Wanted {
+            kind: *kind,
+            memberships: form.wants_memberships(),
+        };
         let request = ListRequest {
-            kind,
+            kinds: forms.iter().map(wanted).collect(),
             filter: query.filter.clone(),
-            offset: query.start_index.saturating_sub(1),
+            sort: query.sort.clone(),
+            start: query.start.clone(),
             count: query.count,
         };
-        let page = self.store.list(self.organization, &self.info.schemas, request).await?;
-        let mut body = serve::list_head(page.total, query.start_index, page.resources.len());
-        let form = self.form(kind, &query.projection);
-        for (index, stored) in page.resources.into_iter().enumerate() {
+        let scribe: Scribe = Box::new(move |stored, memberships| {
+            match forms.iter().find(|(kind, _)| *kind == stored.kind) {
+                Some((_, form)) => form.write(stored, memberships),
+                None => Err(StoreError::Broken(format!("a {} was not asked for", stored.kind))),
+            }
+        });
+        let listing = self.store.list(self.organization, &self.info.schemas, request, scribe);
+        let page = match listing.await? {
+            Listing::Page(page) => page,
+            Listing::InvalidCursor => return Err(invalid_cursor().into()),
+            Listing::ExpiredCursor => return Err(expired_cursor().into()),
+        };
+        let mut body = serve::list_head(&page, &query.start);
+        body.reserve(page.resources.iter().map(|one| one.text.len() + 1).sum::<usize>() + 2);
+        for (index, one) in page.resources.iter().enumerate() {
             if index > 0 {
                 body.push(',');
             }
-            // One that was deleted since the page was read shows as it was.
-            match self.written_out(kind, stored.id, &form).await? {
-                Some((_, text)) => body.push_str(&text),
-                None => body.push_str(&form.write(&stored, &mut Vec::new())?),
-            }
+            body.push_str(&one.text);
         }
         body.push_str("]}");
         Ok(body)
@@ -256,4 +270,19 @@ impl Directory {
             changed,
         }
     }
+}
+
+fn invalid_cursor() -> scim::Error {
+    scim::Error::bad_request(
+        ScimType::InvalidCursor,
+        "this is no cursor of this list; leave it empty for the first page, and repeat the other \
+         parameters as they were for the next ones",
+    )
+}
+
+fn expired_cursor() -> scim::Error {
+    scim::Error::bad_request(
+        ScimType::ExpiredCursor,
+        "the list has changed where the cursor pointed; begin again with an empty one",
+    )
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
-    Attributes, LIST_URN, Membership, Projection, ResourceId, ResourceKind,
+    Attributes, LIST_URN, Membership, Projection, ResourceId, ResourceKind, Start,
 };
 use serde_json::json;
 
-use crate::store::{Memberships, StoreError, Stored};
+use crate::store::{Memberships, Page, StoreError, Stored};
 
 pub(super) fn etag(version: i64) -> String {
     format!("W/\"{version}\"")
@@ -20,10 +20,17 @@ pub(super) fn location(base: &str, kind: ResourceKind, id: ResourceId) -> String
     format!("{base}/{}/{id}", kind.endpoint())
 }
 
-/// The head of a ListResponse up to its resources (RFC 7644 section 3.4.2).
-pub(super) fn list_head(total: usize, start: usize, items: usize) -> String {
+/// The head of a ListResponse up to its resources (RFC 7644 section 3.4.2): with its place where it
+/// was asked for by index, and with the way on where by cursor (RFC 9865 section 2).
+pub(super) fn list_head(page: &Page, start: &Start) -> String {
+    let (total, items) = (page.total, page.resources.len());
+    let place = match (start, &page.next) {
+        (Start::Index(index), _) => format!("\"startIndex\":{index},"),
+        (Start::Cursor(_), Some(next)) => format!("\"nextCursor\":\"{next}\","),
+        (Start::Cursor(_), None) => String::new(),
+    };
     format!(
-        "{{\"schemas\":[\"{LIST_URN}\"],\"totalResults\":{total},\"startIndex\":{start},\
+        "{{\"schemas\":[\"{LIST_URN}\"],\"totalResults\":{total},{place}\
          \"itemsPerPage\":{items},\"Resources\":["
     )
 }

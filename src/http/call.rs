@@ -118,14 +118,9 @@ impl<S: Sync> FromRequest<S> for Unread {
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let caller = caller(&parts)?;
-        // Bodies come with writes, and one that is not allowed is not read first.
+        // A write that is not allowed is not read first.
         caller.editor()?;
-        expect_json(&parts.headers)?;
-        let bytes = in_time(body, caller.max_body, BODY_TIMEOUT).await?;
-        if let Some(seen) = parts.extensions.get::<SeenBody>() {
-            seen.set(&bytes);
-        }
-        Ok(Self(bytes))
+        bytes(&parts, body, caller.max_body).await.map(Self)
     }
 }
 
@@ -138,6 +133,28 @@ impl<S: Sync> FromRequest<S> for Document {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         Unread::from_request(request, state).await?.parse().map(Self)
     }
+}
+
+/// The JSON body of a search, which whoever may read may send.
+pub(super) struct Question(pub(super) Value);
+
+impl<S: Sync> FromRequest<S> for Question {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let caller = caller(&parts)?;
+        Unread(bytes(&parts, body, caller.max_body).await?).parse().map(Self)
+    }
+}
+
+async fn bytes(parts: &Parts, body: Body, max: usize) -> Result<Bytes, Failure> {
+    expect_json(&parts.headers)?;
+    let bytes = in_time(body, max, BODY_TIMEOUT).await?;
+    if let Some(seen) = parts.extensions.get::<SeenBody>() {
+        seen.set(&bytes);
+    }
+    Ok(bytes)
 }
 
 fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {

@@ -217,7 +217,8 @@ fn account(
     let Some(caller) = caller else { return };
     let id = subject(path, outcomes).map(tracing::field::display);
     let (token, ms) = (&*caller.token.lookup, took.as_millis() as u64);
-    if method.is_safe() {
+    // A search reads, and only has its question in a body.
+    if method.is_safe() || path.ends_with("/.search") {
         tracing::debug!(%method, resource, id, status, ms, organization, token, "read");
     } else {
         tracing::info!(%method, resource, id, status, ms, organization, token, "write");

@@ -1,9 +1,9 @@
 //! The SCIM service: what identity providers talk to.
 //!
 //! `server` takes connections and `tls` makes them private; `gate` is what every request passes,
-//! with `auth` and `limits`; `routes` is the page of addresses, `resources`, `bulk` and `discovery`
-//! answer them, reading with `call` and refusing with `errors`; `record` keeps what passed. `health`
-//! is for load balancers. Knows nothing of connectors, queues and SQL.
+//! with `auth` and `limits`; `routes` is the page of addresses, `resources`, `lists`, `bulk` and
+//! `discovery` answer them, reading with `call` and refusing with `errors`; `record` keeps what
+//! passed. `health` is for load balancers. Knows nothing of connectors, queues and SQL.
 
 mod auth;
 mod bulk;
@@ -13,6 +13,7 @@ mod errors;
 mod gate;
 mod health;
 mod limits;
+mod lists;
 mod outcome;
 mod record;
 mod resources;

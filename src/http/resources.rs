@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use scim_relay_sdk::scim::{ListQuery, Projection, ResourceKind};
+use scim_relay_sdk::scim::{Projection, ResourceKind};
 
 use super::call::{Call, Document, Id, SCIM_JSON};
 use super::errors::Failure;
@@ -12,14 +12,6 @@ use crate::directory::Served;
 
 type Kind = Extension<ResourceKind>;
 type Answer = Result<Response, Failure>;
-
-/// RFC 7644 section 3.4.2.
-pub(super) async fn list(Extension(kind): Kind, call: Call) -> Answer {
-    let query = ListQuery::parse(&call.query, call.ty(kind))?;
-    let body = call.caller.directory.list(kind, &query).await?;
-    let deviations = Extension(Deviations(query.quirks.kinds()));
-    Ok((deviations, [(header::CONTENT_TYPE, SCIM_JSON)], body).into_response())
-}
 
 /// RFC 7644 section 3.4.1; a client that has this version already is spared it.
 pub(super) async fn read(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {

@@ -9,7 +9,8 @@ use scim_relay_sdk::scim::ResourceKind;
 use tower::Layer;
 
 use super::errors::Failure;
-use super::{Scim, bulk, discovery, gate, resources};
+use super::lists::Kinds;
+use super::{Scim, bulk, discovery, gate, lists, resources};
 
 /// The service. Whatever is asked for passes the gate first, so that who has no token learns
 /// nothing, not even which addresses there are.
@@ -20,9 +21,11 @@ pub fn router(scim: Arc<Scim>) -> Router {
         .route("/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/Schemas", get(discovery::schemas))
         .route("/Schemas/{id}", get(discovery::schema))
-        .merge(resource(ResourceKind::User, "/Users", "/Users/{id}", "/Users/.search"))
-        .merge(resource(ResourceKind::Group, "/Groups", "/Groups/{id}", "/Groups/.search"))
-        .route("/.search", any(not_implemented))
+        .merge(lists("/Users", "/Users/.search", &[ResourceKind::User]))
+        .merge(resource(ResourceKind::User, "/Users", "/Users/{id}"))
+        .merge(lists("/Groups", "/Groups/.search", &[ResourceKind::Group]))
+        .merge(resource(ResourceKind::Group, "/Groups", "/Groups/{id}"))
+        .merge(lists("/", "/.search", &ResourceKind::ALL))
         .route("/Bulk", post(bulk::carry_out).with_state(Arc::clone(&scim)))
         .route("/Me", any(not_implemented));
     let routes = Router::new()
@@ -32,16 +35,19 @@ pub fn router(scim: Arc<Scim>) -> Router {
     Router::new().fallback_service(from_fn_with_state(scim, gate::pass).layer(routes))
 }
 
-fn resource(kind: ResourceKind, all: &str, one: &str, search: &str) -> Router {
+fn resource(kind: ResourceKind, all: &str, one: &str) -> Router {
     let one_methods = get(resources::read)
         .put(resources::replace)
         .patch(resources::patch)
         .delete(resources::delete);
+    Router::new().route(all, post(resources::create)).route(one, one_methods).layer(Extension(kind))
+}
+
+fn lists(all: &str, search: &str, kinds: &'static [ResourceKind]) -> Router {
     Router::new()
-        .route(all, get(resources::list).post(resources::create))
-        .route(one, one_methods)
-        .route(search, any(not_implemented))
-        .layer(Extension(kind))
+        .route(all, get(lists::list))
+        .route(search, post(lists::search))
+        .layer(Extension(Kinds(kinds)))
 }
 
 async fn nothing_here() -> Failure {

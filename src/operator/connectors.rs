@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use scim_relay_sdk::scim::{Filter, ResourceKind};
+use scim_relay_sdk::scim::{Filter, ResourceKind, Start};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result};
 use crate::config::Orphans;
 use crate::metrics;
 use crate::reconcile::{self, DriftKind, Report, Target};
-use crate::store::{ListRequest, Paused, Reason};
+use crate::store::{ListRequest, Listing, Paused, Reason, Scribe, Wanted};
 
 /// A connector in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -195,10 +195,20 @@ impl Operator {
             let quoted = serde_json::to_string(named).expect("a string is JSON");
             let filter = Filter::parse(&format!("{attribute} eq {quoted}"))
                 .map_err(|error| OperatorError::Invalid(error.to_string()))?;
-            let request = ListRequest { kind, filter: Some(filter), offset: 0, count: 10 };
-            let page = self.store.list(organization, &known.info.schemas, request).await?;
-            if !page.resources.is_empty() {
-                return Ok(page.resources);
+            let request = ListRequest {
+                kinds: vec![Wanted { kind, memberships: false }],
+                filter: Some(filter),
+                sort: None,
+                start: Start::Index(1),
+                count: 10,
+            };
+            let unwritten: Scribe = Box::new(|_, _| Ok(String::new()));
+            let schemas = &known.info.schemas;
+            let listing = self.store.list(organization, schemas, request, unwritten).await?;
+            if let Listing::Page(page) = listing
+                && !page.resources.is_empty()
+            {
+                return Ok(page.resources.into_iter().map(|one| one.stored).collect());
             }
         }
         Ok(Vec::new())

@@ -60,8 +60,8 @@ impl Memberships for Vec<Membership> {
     }
 }
 
-/// Writes a resource down while it is read.
-pub type Scribe = Box<dyn FnOnce(&Stored, &mut dyn Memberships) -> Result<String> + Send>;
+/// Writes resources down while they are read.
+pub type Scribe = Box<dyn FnMut(&Stored, &mut dyn Memberships) -> Result<String> + Send>;
 
 /// A backend. Clones of a handle share it.
 #[async_trait]
@@ -109,12 +109,15 @@ pub trait Store: Send + Sync {
         kind: ResourceKind,
         id: ResourceId,
     ) -> Result<Option<Stored>>;
+    /// A page of those that match, each as `scribe` writes it down, all of one moment. A cursor names the last resource that was
+    /// seen, so whatever is written between two pages, nobody is shown twice or passed over.
     async fn list(
         &self,
         organization: OrgId,
         schemas: &Schemas,
         request: ListRequest,
-    ) -> Result<Page>;
+        scribe: Scribe,
+    ) -> Result<Listing>;
     /// A resource as `scribe` writes it down, with its memberships, all of one moment.
     async fn write_out(
         &self,

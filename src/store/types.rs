@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Action, Change, HoldKind, Link, MemberDelta, MemberRef, Verb};
 use scim_relay_sdk::scim::{
-    Attributes, Filter, MemberOp, Membership, ResourceId, ResourceKey, ResourceKind,
+    Attributes, Filter, MemberOp, Membership, ResourceId, ResourceKey, ResourceKind, SortBy, Start,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,20 +123,49 @@ pub enum Deletion {
     Conflict(i64),
 }
 
-/// Which resources, and which page of them.
+/// Which resources, in which order, and which page of them.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    pub kind: ResourceKind,
+    pub kinds: Vec<Wanted>,
     pub filter: Option<Filter>,
-    /// How many to pass over.
-    pub offset: usize,
+    /// None: in the order of creation.
+    pub sort: Option<SortBy>,
+    pub start: Start,
     pub count: usize,
+}
+
+/// A type that is listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub kind: ResourceKind,
+    /// Whether the scribe is told each one's members or groups.
+    pub memberships: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Page {
+    /// On all pages together.
     pub total: usize,
-    pub resources: Vec<Stored>,
+    pub resources: Vec<Listed>,
+    /// Where a cursor was asked for and something is left: the cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// A resource on a page, as it is kept and as it was written down.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub stored: Stored,
+    pub text: String,
+}
+
+/// How a request for a list ended.
+#[derive(Clone, Debug)]
+pub enum Listing {
+    Page(Page),
+    /// The cursor is none of ours, or belongs to another list.
+    InvalidCursor,
+    /// The place that the cursor names is not to be found again.
+    ExpiredCursor,
 }
 
 /// A connector as the store must know it.

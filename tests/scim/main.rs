@@ -5,6 +5,7 @@ mod access;
 mod bodies;
 mod bulk;
 mod connections;
+mod lists;
 mod memberships;
 mod providers;
 mod races;

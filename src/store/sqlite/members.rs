@@ -15,7 +15,7 @@ pub(super) fn write_out(
     organization: OrgId,
     kind: ResourceKind,
     id: ResourceId,
-    scribe: Scribe,
+    mut scribe: Scribe,
 ) -> Result<Option<(Stored, String)>> {
     let Some(stored) = rows::living(c, organization, kind, id)? else { return Ok(None) };
     let text = match kind {

@@ -2,10 +2,13 @@
 //! and readers beside it.
 
 mod cases;
+mod cursor;
 mod fanout;
+mod index;
 mod links;
 mod list;
 mod members;
+mod needs;
 mod once;
 mod open;
 mod passwords;
@@ -40,15 +43,16 @@ use scim_relay_sdk::connector::{MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
+use self::list::List;
 use self::queue::Turns;
 use self::readers::Readers;
 use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId,
-    Origin, Page, Paused, Reason, Registration, RequestFilter, RequestRow, Result, RowId, RunId,
-    RunRow, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update,
+    EntryFilter, Holding, ListRequest, Listing, LogRow, NewRequest, NewRun, NewToken, Once,
+    OnceKey, OrgId, Origin, Paused, Reason, Registration, RequestFilter, RequestRow, Result, RowId,
+    RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update,
     Written,
 };
 use crate::vault::KeyId;
@@ -72,6 +76,7 @@ pub struct SqliteStore {
     pruned: Arc<AtomicI64>,
     ledger_key: [u8; 32],
     recorded: watch::Sender<()>,
+    cursor_key: [u8; 32],
     _lock: File,
 }
 
@@ -88,7 +93,8 @@ impl SqliteStore {
         let path = folder.join(FILE);
         let connection = open::writer(&path)?;
         queue::take_back(&connection)?;
-        let ledger_key = once::key(&connection)?;
+        let ledger_key = open::key(&connection, "ledger_key")?;
+        let cursor_key = open::key(&connection, "cursor_key")?;
         let latest = queue::latest(&connection)?;
         let subscribers = registry::subscribers(&connection)?;
         let keys = registry::organization_keys(&connection)?;
@@ -106,6 +112,7 @@ impl SqliteStore {
             pruned: Arc::default(),
             ledger_key,
             recorded: watch::Sender::new(()),
+            cursor_key,
             _lock: lock,
         })
     }
@@ -259,12 +266,13 @@ impl Store for SqliteStore {
         organization: OrgId,
         schemas: &Schemas,
         request: ListRequest,
-    ) -> Result<Page> {
-        if list::is_quick(&request) {
-            return self.readers.look_up(|c| list::list(c, organization, schemas, &request)).await;
+        mut scribe: Scribe,
+    ) -> Result<Listing> {
+        let list = List::new(organization, schemas, request, self.cursor_key);
+        if list.is_quick() {
+            return self.readers.look_up(|c| list.read(c, &mut scribe)).await;
         }
-        let schemas = schemas.clone();
-        self.readers.read(move |c| list::list(c, organization, &schemas, &request)).await
+        self.readers.read(move |c| list.read(c, &mut scribe)).await
     }
 
     async fn write_out(

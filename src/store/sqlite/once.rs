@@ -7,19 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::Sha256;
 
 use super::{millis, sql};
-use crate::ids;
 use crate::store::{ConnectorId, Once, OnceKey, Result, RowId, StoreError};
-
-/// The ledger's key, made when the database is.
-pub(super) fn key(c: &Connection) -> Result<[u8; 32]> {
-    c.execute(
-        "INSERT INTO setting (name, value) VALUES ('ledger_key', ?1) ON CONFLICT DO NOTHING",
-        [ids::secret_bytes::<32>()],
-    )
-    .map_err(sql)?;
-    c.query_row("SELECT value FROM setting WHERE name = 'ledger_key'", [], |row| row.get(0))
-        .map_err(sql)
-}
 
 pub(super) fn digest(key: &[u8; 32], once: &OnceKey) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");

@@ -3,9 +3,10 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::sql;
+use crate::ids;
 use crate::store::{Result, StoreError};
 
 mod migrations {
@@ -134,4 +135,14 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         ))
     })?;
     Ok(())
+}
+
+/// A secret of this database, made when it is first asked for.
+pub(super) fn key(c: &Connection, name: &str) -> Result<[u8; 32]> {
+    c.execute(
+        "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![name, ids::secret_bytes::<32>()],
+    )
+    .map_err(sql)?;
+    c.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).map_err(sql)
 }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use rusqlite::Connection;
+use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
-use super::{cases, links, list, members, open, passwords, prune, queue, requests, settle, touch};
+use super::{
+    cases, index, links, list, members, open, passwords, prune, queue, requests, settle, touch,
+};
 use crate::store::{ConnectorId, EntryFilter, State};
 
 fn database() -> (tempfile::TempDir, Connection) {
@@ -70,19 +73,21 @@ fn settling_goes_by_index() {
 
 #[test]
 fn lists_go_by_index() {
-    check(&list::page_query(), &["resource_living (organization=? AND kind=?)"]);
+    let living = "resource_living (organization=? AND kind=? AND id>?)";
+    check(&list::everyone_query(&[ResourceKind::User]), &[living]);
+    check(&list::everyone_query(&ResourceKind::ALL), &[living, "MERGE (UNION ALL)"]);
     for (look_up, index) in [
-        (list::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),
+        (index::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),
         (
-            list::BY_EXTERNAL_ID,
+            index::BY_EXTERNAL_ID,
             "resource_external_id (organization=? AND kind=? AND external_id=?)",
         ),
-        (list::BY_DISPLAY_NAME, "resource_display_name (organization=? AND display_name=?)"),
+        (index::BY_DISPLAY_NAME, "resource_display_name (organization=? AND display_name=?)"),
     ] {
-        check(&list::look_up_query(look_up), &[index]);
+        check(&index::look_up_query(look_up), &[index]);
     }
     check(
-        &list::member_query(),
+        &index::member_query(),
         &["member_of (member_id=?)", "resource_living (organization=? AND kind=? AND id=?)"],
     );
 }
@@ -99,6 +104,44 @@ fn memberships_go_by_index() {
             "change_resource (resource=?)",
         ],
     );
+}
+
+#[test]
+fn an_order_by_name_goes_by_its_index() {
+    let schemas = Schemas::builtin();
+    let name = |kind, by, order| {
+        index::Name::of(&SortBy::parse(by, order, &[schemas.of(kind)]).unwrap(), kind)
+    };
+    let (up, down) = (None, Some("descending"));
+    for (kind, by, order, from, after) in [
+        (
+            ResourceKind::User,
+            "userName",
+            up,
+            "resource_user_name (organization=? AND user_name>?)",
+            "resource_user_name (organization=? AND user_name>?)",
+        ),
+        (
+            ResourceKind::User,
+            "userName",
+            down,
+            "resource_user_name (organization=? AND user_name>?)",
+            "resource_user_name (organization=? AND user_name>? AND user_name<?)",
+        ),
+        (
+            ResourceKind::Group,
+            "displayName",
+            up,
+            "resource_display_name (organization=? AND display_name>?)",
+            "resource_display_name (organization=? AND display_name>?)",
+        ),
+    ] {
+        let name = name(kind, by, order).unwrap();
+        check(&name.query(false), &[from]);
+        check(&name.query(true), &[after]);
+    }
+    assert!(name(ResourceKind::Group, "displayName", down).is_none());
+    assert!(name(ResourceKind::User, "displayName", up).is_none());
 }
 
 #[test]

@@ -11,12 +11,15 @@ use crate::store::{Result, StoreError};
 
 /// Readers at once. Reads are short; more would only share the same cores.
 const READERS: usize = 8;
+/// How many of them may be busy with long reads, so that a look-up never waits for all of them.
+const LONG: usize = 6;
 
 #[derive(Clone)]
 pub(super) struct Readers {
     path: Arc<Path>,
     idle: Arc<Mutex<Vec<Connection>>>,
     slots: Arc<Semaphore>,
+    long: Arc<Semaphore>,
 }
 
 impl Readers {
@@ -26,6 +29,7 @@ impl Readers {
             path: path.into(),
             idle: Arc::new(Mutex::new(connections)),
             slots: Arc::new(Semaphore::new(READERS)),
+            long: Arc::new(Semaphore::new(LONG)),
         })
     }
 
@@ -43,11 +47,12 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let long = Arc::clone(&self.long).acquire_owned().await.map_err(closed)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
         let readers = self.clone();
         tokio::task::spawn_blocking(move || {
             let result = readers.with(read);
-            drop(slot);
+            drop((slot, long));
             result
         })
         .await
@@ -77,4 +82,42 @@ fn begin(connection: &Connection) -> Result<()> {
 
 fn closed(_: tokio::sync::AcquireError) -> StoreError {
     StoreError::Busy("it is closing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_does_not_wait_for_long_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.db");
+        let _writer = open::writer(&path).unwrap();
+        let readers = Readers::open(&path).unwrap();
+        // As many as may run stand still until the look-up was answered.
+        let still = Arc::new(Barrier::new(LONG + 1));
+        let scans = (0..LONG).map(|_| {
+            let still = Arc::clone(&still);
+            readers.read(move |_| {
+                still.wait();
+                still.wait();
+                Ok(())
+            })
+        });
+        let one_more = readers.read(|_| Ok(()));
+        let look_up = async {
+            let (all_run, go_on) = (Arc::clone(&still), Arc::clone(&still));
+            tokio::task::spawn_blocking(move || all_run.wait()).await.unwrap();
+            let answer = readers.look_up(|_| Ok(7)).await.unwrap();
+            tokio::task::spawn_blocking(move || go_on.wait()).await.unwrap();
+            answer
+        };
+        let (scans, one_more, answer) = tokio::join!(join_all(scans), one_more, look_up);
+        assert!(scans.into_iter().all(|scan| scan.is_ok()) && one_more.is_ok());
+        assert_eq!(answer, 7);
+    }
 }

@@ -11,6 +11,8 @@ use crate::store::{OrgId, Result, RowId, StoreError, Stored};
 
 /// The columns of [`stored`], in order.
 pub(super) const COLUMNS: &str = "id, public_id, kind, version, created, modified, body";
+/// How many these are.
+pub(super) const COUNT: usize = 7;
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
@@ -58,16 +60,17 @@ pub(super) fn attributes(body: &str) -> Result<Attributes> {
 /// Attributes with `meta`, as filters, templates and connectors read them.
 pub(super) fn with_meta(stored: &Stored) -> Result<Attributes> {
     let mut attributes = attributes(&stored.body)?;
-    attributes.insert(
-        "meta".to_owned(),
-        json!({
-            "resourceType": stored.kind.name(),
-            "created": stored.created.to_string(),
-            "lastModified": stored.modified.to_string(),
-            "version": format!("W/\"{}\"", stored.version),
-        }),
-    );
+    attributes.insert("meta".to_owned(), meta(stored));
     Ok(attributes)
+}
+
+pub(super) fn meta(stored: &Stored) -> Value {
+    json!({
+        "resourceType": stored.kind.name(),
+        "created": stored.created.to_string(),
+        "lastModified": stored.modified.to_string(),
+        "version": format!("W/\"{}\"", stored.version),
+    })
 }
 
 /// The names in a body, without a tree of all the rest.

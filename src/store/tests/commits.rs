@@ -53,7 +53,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let ada = kit.user("ada").await;
     let choir = kit.group("choir", &[&ada]).await;
     let kit = kit.reopened().await;
-    assert_eq!(kit.list(ResourceKind::User, None, 0, 10).await.resources[0].id, ada.id);
+    assert_eq!(kit.list(ResourceKind::User, None, 0, 10).await.resources[0].stored.id, ada.id);
     assert_eq!(kit.memberships(&choir).await[0].id, ada.id);
     assert_eq!(kit.entries(dir).await.len(), 2);
 }

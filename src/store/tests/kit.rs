@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Action, Link, Stage};
 use scim_relay_sdk::scim::{
-    MemberOp, MemberValue, Membership, ResourceId, ResourceKey, ResourceKind, Schemas, fold,
+    Filter, MemberOp, MemberValue, Membership, ResourceId, ResourceKey, ResourceKind, Schemas,
+    Start, fold,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -16,9 +17,9 @@ use tempfile::TempDir;
 use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
-    Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, Lookups, OrgId,
-    Origin, Outcome, Page, Registration, RowId, Scribe, Settlement, State, Store, Stored, Touch,
-    Update, Written,
+    Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, ListRequest, Listing,
+    Lookups, OrgId, Origin, Outcome, Page, Registration, Scribe, Settlement, State, Store, Stored,
+    Touch, Update, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -280,9 +281,26 @@ impl Kit {
         offset: usize,
         count: usize,
     ) -> Page {
-        let filter = filter.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap());
-        let request = crate::store::ListRequest { kind, filter, offset, count };
-        self.store.list(self.north, &Schemas::builtin(), request).await.unwrap()
+        let start = Start::Index(offset + 1);
+        let request = ListRequest { start, count, ..request(&[kind], filter.unwrap_or_default()) };
+        self.page(request).await
+    }
+
+    pub(super) async fn page(&self, request: ListRequest) -> Page {
+        match self.listing(self.north, request).await {
+            Listing::Page(page) => page,
+            other => panic!("no page: {other:?}"),
+        }
+    }
+
+    /// Each is written down as the ids of its memberships.
+    pub(super) async fn listing(&self, organization: OrgId, request: ListRequest) -> Listing {
+        let scribe: Scribe = Box::new(|_, memberships| {
+            let mut ids = Vec::new();
+            memberships.each(&mut |one| ids.push(one.id.to_string()))?;
+            Ok(ids.join(" "))
+        });
+        self.store.list(organization, &Schemas::builtin(), request, scribe).await.unwrap()
     }
 
     /// How many rows a table has: what the trait shows to nobody.
@@ -298,6 +316,17 @@ impl Kit {
 
     pub(super) fn key(of: &Stored) -> ResourceKey {
         ResourceKey { organization: NORTH.into(), kind: of.kind, id: of.id }
+    }
+}
+
+/// The first page of these types, with what comes with each.
+pub(super) fn request(kinds: &[ResourceKind], filter: &str) -> ListRequest {
+    ListRequest {
+        kinds: kinds.iter().map(|&kind| Wanted { kind, memberships: true }).collect(),
+        filter: (!filter.is_empty()).then(|| Filter::parse(filter).unwrap()),
+        sort: None,
+        start: Start::Index(1),
+        count: 100,
     }
 }
 
@@ -391,10 +420,6 @@ pub(super) fn unlinked() -> Outcome {
 
 pub(super) fn parked(error: &str) -> Outcome {
     Outcome::Parked { error: error.to_owned() }
-}
-
-pub(super) fn rows(stored: &[Stored]) -> Vec<RowId> {
-    stored.iter().map(|one| one.row).collect()
 }
 
 pub(super) fn arc(key: &str) -> Arc<str> {

@@ -70,7 +70,7 @@ async fn a_filter_and_a_scope_mean_the_same_groups() {
     let directly = format!("groups[value eq \"{}\" and type eq \"direct\"]", school.id);
     for (filter, listed) in [(in_school.as_str(), true), (directly.as_str(), false)] {
         let page = kit.list(ResourceKind::User, Some(filter), 0, 10).await;
-        let found: Vec<_> = page.resources.into_iter().map(|one| one.id).collect();
+        let found: Vec<_> = page.resources.into_iter().map(|one| one.stored.id).collect();
         assert_eq!(found, if listed { vec![ada.id] } else { Vec::new() }, "{filter}");
         let scope = Scope { users: Some(Filter::parse(filter).unwrap()), groups: None };
         for (user, inside) in [(&ada, listed), (&bob, false)] {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::bulk::MAX_BULK_OPERATIONS;
-use super::list::MAX_COUNT;
+use super::list::{DEFAULT_COUNT, MAX_COUNT};
 use super::resource::ResourceKind;
 use super::schema::{SCHEMA_URN, Schema, Schemas};
 
@@ -25,8 +25,16 @@ pub fn service_provider_config(base: &str, max_payload: usize, change_password: 
         },
         "filter": { "supported": true, "maxResults": MAX_COUNT },
         "changePassword": { "supported": change_password },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
+        // RFC 9865 section 4. Nothing is kept for a cursor, so there is no time after which it ends.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -130,13 +138,17 @@ mod tests {
             ("bulk", true),
             ("filter", true),
             ("changePassword", false),
-            ("sort", false),
+            ("sort", true),
             ("etag", true),
         ] {
             assert_eq!(config[feature]["supported"], supported, "{feature}");
         }
         let passing_on = service_provider_config("https://x/v2/", 1 << 20, true);
         assert_eq!(passing_on["changePassword"]["supported"], true);
+        let pagination = &config["pagination"];
+        assert_eq!((&pagination["cursor"], &pagination["index"]), (&json!(true), &json!(true)));
+        assert_eq!(pagination["defaultPaginationMethod"], "index");
+        assert_eq!(pagination["maxPageSize"], config["filter"]["maxResults"]);
         assert_eq!(config["meta"]["location"], "https://x/v2/ServiceProviderConfig");
     }
 

@@ -9,7 +9,7 @@ use super::quirk::{Quirk, Quirks};
 /// The URN of an error message.
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// Why a request was refused, in the words of RFC 7644 table 9 and RFC 9865 section 2.3.
+/// Why a request was refused, in the words of RFC 7644 table 9 and RFC 9865 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScimType {
     InvalidFilter,
@@ -22,6 +22,9 @@ pub enum ScimType {
     InvalidValue,
     InvalidVers,
     Sensitive,
+    InvalidCursor,
+    ExpiredCursor,
+    InvalidCount,
 }
 
 impl ScimType {
@@ -37,6 +40,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

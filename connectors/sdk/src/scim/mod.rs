@@ -1,8 +1,9 @@
 //! SCIM as RFC 7643 and RFC 7644 say it: pure functions over values.
 //!
 //! What a resource may look like is in `schema` (the builtin ones in `core`); `validate` reads a
-//! whole resource, `patch` a change to one, `bulk` many writes; `path` and `filter` are the two small languages;
-//! `list` and `projection` are what a query asks for, `discovery` what the service says of itself.
+//! whole resource, `patch` a change to one, `bulk` many writes; `path` and `filter` are the two small
+//! languages; `list`, `sort` and `projection` are what a query asks for, `discovery` what the service
+//! says of itself.
 
 mod bulk;
 mod core;
@@ -19,6 +20,7 @@ mod quirk;
 mod resource;
 mod schema;
 mod select;
+mod sort;
 mod validate;
 
 pub use bulk::{
@@ -31,7 +33,7 @@ pub use discovery::{
 pub use error::{ERROR_URN, Error, ScimType};
 pub use filter::{CompareOp, Filter};
 pub use fold::fold;
-pub use list::{DEFAULT_COUNT, LIST_URN, ListQuery, MAX_COUNT};
+pub use list::{DEFAULT_COUNT, LIST_URN, ListQuery, MAX_COUNT, SEARCH_URN, Start};
 pub use membership::{Membership, Relation};
 pub use patch::{MemberOp, PATCH_URN, PatchRequest, Patched};
 pub use path::{AttrPath, PatchPath};
@@ -46,4 +48,5 @@ pub use schema::{
     Uniqueness,
 };
 pub use select::select;
+pub use sort::{SortBy, SortKey};
 pub use validate::{MemberValue, Normalized, keep, normalize};

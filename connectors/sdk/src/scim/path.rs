@@ -58,7 +58,7 @@ impl AttrPath {
     }
 
     /// The same path under canonical names.
-    pub(super) fn resolve(&self, ty: &ResourceType) -> Option<Self> {
+    pub fn resolve(&self, ty: &ResourceType) -> Option<Self> {
         Some(match ty.find(self)? {
             Found::Extension(schema) => {
                 Self { schema: Some(schema.id.clone()), attribute: String::new(), sub: None }

@@ -26,19 +26,28 @@ impl Projection {
         excluded: Option<&str>,
         ty: &ResourceType,
     ) -> Result<Self, Error> {
-        let paths = |text: &str| {
+        let names = |text: Option<&str>| -> Vec<String> {
+            text.unwrap_or_default().split(',').map(str::to_owned).collect()
+        };
+        Self::of(&names(attributes), &names(excluded), ty)
+    }
+
+    /// The same from lists of names.
+    pub(super) fn of(
+        attributes: &[String],
+        excluded: &[String],
+        ty: &ResourceType,
+    ) -> Result<Self, Error> {
+        let paths = |names: &[String]| {
             let names: Vec<&str> =
-                text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+                names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
             if names.len() > MAX_NAMES {
                 return Err(Error::invalid_value(format!("more than {MAX_NAMES} attribute names")));
             }
             let known = |name: &&str| AttrPath::split(name)?.resolve(ty);
             Ok((!names.is_empty()).then(|| names.iter().filter_map(known).collect::<Vec<_>>()))
         };
-        Ok(Self {
-            included: paths(attributes.unwrap_or_default())?,
-            excluded: paths(excluded.unwrap_or_default())?.unwrap_or_default(),
-        })
+        Ok(Self { included: paths(attributes)?, excluded: paths(excluded)?.unwrap_or_default() })
     }
 
     /// Whether the client asked for nothing in particular.

@@ -47,10 +47,12 @@ pub enum Quirk {
     IdInValue,
     /// Another read-only attribute among the values of a PATCH.
     ReadOnlyInValue,
+    /// A filter such as `emails[type eq "work"].value eq "x"`.
+    ComparedValuePath,
 }
 
 impl Quirk {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::MissingSchemas,
         Self::UnknownSchema,
         Self::UnlistedSchema,
@@ -71,6 +73,7 @@ impl Quirk {
         Self::RemoveWithValue,
         Self::IdInValue,
         Self::ReadOnlyInValue,
+        Self::ComparedValuePath,
     ];
 
     /// For a metric's label.
@@ -119,6 +122,10 @@ impl Quirk {
             Self::ReadOnlyInValue => {
                 ("read_only_in_value", "read-only attributes among the values of a PATCH")
             }
+            Self::ComparedValuePath => (
+                "compared_value_path",
+                "filters that compare a value path, like `emails[...].value eq`",
+            ),
         }
     }
 }

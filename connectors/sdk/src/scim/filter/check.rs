@@ -13,57 +13,84 @@ impl Filter {
     /// number compared with text, and anything about an attribute that is never returned, since
     /// the answer would tell its value bit by bit.
     pub fn check(&self, ty: &ResourceType) -> Result<(), Error> {
-        check(self, Names::Resource(ty))
+        self.check_any(&[ty])
+    }
+
+    /// The same for a list of several types: an attribute that one of them has is enough
+    /// (RFC 7644 section 3.4.2.1).
+    pub fn check_any(&self, types: &[&ResourceType]) -> Result<(), Error> {
+        check(self, Scope::Types(types))
     }
 
     /// The same for the filter in `attribute[…]`.
     pub(crate) fn check_entries(&self, attribute: &Attribute) -> Result<(), Error> {
-        check(self, Names::Entry(attribute))
+        check(self, Scope::Entry(attribute))
     }
 }
 
-fn check(filter: &Filter, names: Names<'_>) -> Result<(), Error> {
+/// Where the names of a filter must be known.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    Types(&'a [&'a ResourceType]),
+    Entry(&'a Attribute),
+}
+
+impl<'a> Scope<'a> {
+    /// What a path names, in each type that has it: in one at least.
+    fn find(self, path: &AttrPath) -> Result<Vec<Found<'a>>, Error> {
+        let shown = || shorten(&path.to_string());
+        let (found, of): (Vec<_>, _) = match self {
+            Self::Types(types) => {
+                let kinds: Vec<_> = types.iter().map(|ty| ty.kind.name()).collect();
+                let found = types.iter().filter_map(|ty| ty.find(path)).collect();
+                (found, format!("an attribute of a {}", kinds.join(" or ")))
+            }
+            Self::Entry(entry) => {
+                let found = Names::Entry(entry).find(path).into_iter().collect();
+                (found, format!("part of `{}`", entry.name))
+            }
+        };
+        if found.is_empty() {
+            return Err(Error::invalid_filter(format!("`{}` is not {of}", shown())));
+        }
+        for one in &found {
+            if let Found::Attribute { attribute, sub, .. } = one
+                && sub.iter().chain([attribute]).any(|one| one.returned == Returned::Never)
+            {
+                return Err(Error::invalid_filter(format!("`{}` cannot be filtered by", shown())));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn check(filter: &Filter, scope: Scope<'_>) -> Result<(), Error> {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => {
-            parts.iter().try_for_each(|part| check(part, names))
+            parts.iter().try_for_each(|part| check(part, scope))
         }
-        Filter::Not(inner) => check(inner, names),
-        Filter::Present(path) => find(path, names).map(drop),
-        Filter::Compare { path, op, value } => compare(path, *op, value, names),
-        Filter::ValuePath { path, filter } => match find(path, names)? {
-            Found::Attribute { attribute, sub: None, .. } if attribute.multi_valued => {
-                check(filter, Names::Entry(attribute))
-            }
-            // A complex attribute with one value is a list of one here.
-            Found::Attribute { attribute, sub: None, .. }
-                if attribute.kind == AttributeType::Complex =>
-            {
-                check(filter, Names::Entry(attribute))
-            }
-            _ => Err(Error::invalid_filter(format!("`{path}` has no entries to select from"))),
-        },
+        Filter::Not(inner) => check(inner, scope),
+        Filter::Present(path) => scope.find(path).map(drop),
+        Filter::Compare { path, op, value } => {
+            scope.find(path)?.into_iter().try_for_each(|found| compare(path, *op, value, found))
+        }
+        Filter::ValuePath { path, filter } => {
+            scope.find(path)?.into_iter().try_for_each(|found| match found {
+                // A complex attribute with one value is a list of one here.
+                Found::Attribute { attribute, sub: None, .. }
+                    if attribute.multi_valued || attribute.kind == AttributeType::Complex =>
+                {
+                    check(filter, Scope::Entry(attribute))
+                }
+                _ => Err(Error::invalid_filter(format!("`{path}` has no entries to select from"))),
+            })
+        }
     }
 }
 
-fn find<'a>(path: &AttrPath, names: Names<'a>) -> Result<Found<'a>, Error> {
-    let shown = || shorten(&path.to_string());
-    let found = names.find(path).ok_or_else(|| {
-        Error::invalid_filter(match names {
-            Names::Resource(ty) => format!("`{}` is not an attribute of a {}", shown(), ty.kind),
-            Names::Entry(entry) => format!("`{}` is not part of `{}`", shown(), entry.name),
-        })
-    })?;
-    if let Found::Attribute { attribute, sub, .. } = found
-        && sub.into_iter().chain([attribute]).any(|one| one.returned == Returned::Never)
-    {
-        return Err(Error::invalid_filter(format!("`{}` cannot be filtered by", shown())));
-    }
-    Ok(found)
-}
-
-fn compare(path: &AttrPath, op: CompareOp, value: &Value, names: Names<'_>) -> Result<(), Error> {
+fn compare(path: &AttrPath, op: CompareOp, value: &Value, found: Found<'_>) -> Result<(), Error> {
     let word = op.word();
-    let attribute = match find(path, names)? {
+    let attribute = match found {
         Found::Extension(_) => None,
         Found::Attribute { attribute, sub, .. } => sub.unwrap_or(attribute).compared(),
     };

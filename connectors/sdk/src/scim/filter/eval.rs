@@ -18,8 +18,8 @@ impl Filter {
     /// Whether `attributes` fulfil the filter.
     ///
     /// A comparison holds if it holds for one of several values. An attribute that is not there
-    /// is equal to nothing but null, so `ne` holds for it; one that the type does not know
-    /// matches nothing at all.
+    /// is equal to nothing but null, so `ne` holds for it; one that the type does not know is
+    /// never there (RFC 7644 section 3.4.2.1).
     pub fn matches(&self, attributes: &Attributes, ty: &ResourceType) -> bool {
         holds(self, Names::Resource(ty), Subject::Resource(attributes))
     }
@@ -107,7 +107,7 @@ fn compare(
     subject: Subject<'_>,
 ) -> bool {
     let Some(found @ Found::Attribute { attribute, sub, .. }) = names.find(path) else {
-        return false;
+        return holds_for_nothing(op, wanted);
     };
     let target = sub.unwrap_or(attribute);
     let Some(compared) = target.compared() else { return false };
@@ -119,8 +119,17 @@ fn compare(
     match (op, wanted) {
         (CompareOp::Eq, Value::Null) => !stored.into_iter().any(present),
         (CompareOp::Ne, Value::Null) => stored.into_iter().any(present),
-        (CompareOp::Ne, _) if stored.is_empty() => true,
+        _ if stored.is_empty() => holds_for_nothing(op, wanted),
         _ => stored.into_iter().any(|value| value_holds(op, value, wanted, compared)),
+    }
+}
+
+/// What a comparison says of an attribute without a value.
+pub(super) fn holds_for_nothing(op: CompareOp, wanted: &Value) -> bool {
+    match op {
+        CompareOp::Eq => wanted.is_null(),
+        CompareOp::Ne => !wanted.is_null(),
+        _ => false,
     }
 }
 
@@ -172,7 +181,7 @@ fn order(stored: &Value, wanted: &Value, attribute: &Attribute) -> Option<Orderi
     }
 }
 
-fn truth(value: &Value) -> Option<bool> {
+pub(in crate::scim) fn truth(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| boolean(value.as_str()?))
 }
 

@@ -1,11 +1,13 @@
 //! Filters (RFC 7644 section 3.4.2.2): what they are. `parse` reads them, `print` writes them,
-//! `check` holds them against a schema, `eval` asks them about a resource.
+//! `check` holds them against a schema, `eval` asks them about a resource, and `settled` whether a
+//! type alone gives the answer.
 
 mod check;
 mod eval;
 mod parse;
 mod print;
 mod quirks;
+mod settled;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ use super::resource::ResourceKind;
 use super::schema::{Attribute, AttributeType, Found, ResourceType, Schemas};
 
 pub(super) use check::boolean;
+pub(super) use eval::{instant, truth};
 pub(super) use parse::bracketed;
 
 /// A comparison.

@@ -8,7 +8,8 @@ use winnow::token::{any, one_of, take_while};
 
 use super::{CompareOp, Filter};
 use crate::scim::error::Error;
-use crate::scim::path::{AttrPath, shorten};
+use crate::scim::path::{AttrPath, name, shorten};
+use crate::scim::quirk::{Quirk, Quirks};
 
 /// The longest filter in bytes. The URL carries it, so real ones are far shorter.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -21,14 +22,21 @@ const MAX_TERMS: usize = 1000;
 impl Filter {
     /// Reads a filter. What is wrong is said with the byte it starts at.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::parse_noting(text, &mut Quirks::default())
+    }
+
+    /// The same, and says what was understood although the grammar does not have it.
+    pub(in crate::scim) fn parse_noting(text: &str, quirks: &mut Quirks) -> Result<Self, Error> {
         let mut parser = Parser::new(text, text)?;
         parser.blanks();
         let filter = parser.any_of(false)?;
-        if parser.rest.is_empty() {
-            Ok(filter)
-        } else {
-            Err(parser.wrong("`and`, `or` or the end"))
+        if !parser.rest.is_empty() {
+            return Err(parser.wrong("`and`, `or` or the end"));
         }
+        if let Some(path) = parser.compared {
+            quirks.note(Quirk::ComparedValuePath, &path.to_string());
+        }
+        Ok(filter)
     }
 }
 
@@ -47,6 +55,8 @@ struct Parser<'a> {
     rest: &'a str,
     depth: usize,
     terms: usize,
+    /// A value path that was compared, as Entra does.
+    compared: Option<AttrPath>,
 }
 
 impl<'a> Parser<'a> {
@@ -56,7 +66,7 @@ impl<'a> Parser<'a> {
                 "the filter is longer than {MAX_LENGTH} bytes"
             )));
         }
-        Ok(Self { whole, rest, depth: 0, terms: 0 })
+        Ok(Self { whole, rest, depth: 0, terms: 0, compared: None })
     }
 
     fn wrong(&self, expected: &str) -> Error {
@@ -177,9 +187,34 @@ impl<'a> Parser<'a> {
         // Entries hold no entries: figure 1 allows no value path inside a value path.
         if !entry && let Some(rest) = self.rest.strip_prefix('[') {
             self.rest = rest;
-            let filter = Box::new(self.inside(']', true)?);
-            return Ok(Filter::ValuePath { path, filter });
+            let mut filter = self.inside(']', true)?;
+            if let Some(sub) = self.compared_sub() {
+                self.compared.get_or_insert_with(|| path.clone());
+                let compared = AttrPath { schema: None, attribute: sub, sub: None };
+                filter = Filter::And(vec![filter, self.comparison(compared)?]);
+            }
+            return Ok(Filter::ValuePath { path, filter: Box::new(filter) });
         }
+        self.comparison(path)
+    }
+
+    /// Entra looks people up by `emails[type eq "work"].value eq "…"`, and its documentation has
+    /// the same without `.value`. The grammar has neither; what is meant is one entry that fulfils
+    /// both.
+    fn compared_sub(&mut self) -> Option<String> {
+        if let Some(rest) = self.rest.strip_prefix('.') {
+            self.rest = rest;
+            return self.take(name).map(str::to_owned);
+        }
+        let before = self.rest;
+        let mut operators = CompareOp::ALL.into_iter().map(CompareOp::word).chain(["pr"]);
+        let compared = self.blanks() && operators.any(|word| self.keyword(word));
+        self.rest = before;
+        compared.then(|| "value".to_owned())
+    }
+
+    /// What follows the path of a comparison.
+    fn comparison(&mut self, path: AttrPath) -> Result<Filter, Error> {
         if !self.blanks() {
             return Err(self.wrong("an operator"));
         }

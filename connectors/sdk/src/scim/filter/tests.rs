@@ -67,6 +67,19 @@ fn parts_of_text_are_found_without_wildcards() {
     check(r#"userName sw "ada_""#, false);
 }
 
+/// RFC 7159 section 7 by way of RFC 7644 section 3.4.2.2.
+#[test]
+fn text_is_escaped_as_in_json() {
+    let quoted = json!({ "userName": "a\"b\\c/d\te\u{1F600}", "title": "(x) and [y] or not" });
+    let quoted = quoted.as_object().unwrap();
+    let holds = |text: &str| Filter::parse(text).unwrap().matches(quoted, &users());
+    assert!(holds(r#"userName eq "a\"b\\c\/d\te\uD83D\uDE00""#));
+    assert!(holds(r#"title eq "(x) and [y] or not""#));
+    assert!(holds(r#"userName co "\"" and userName co "\\""#));
+    check_error(r#"userName eq "\uD83D""#, "expected a value");
+    check_error("userName eq \"a\nb\"", "expected a value");
+}
+
 #[test]
 fn a_multi_valued_attribute_stands_for_the_value_of_any_entry() {
     check(r#"emails eq "ada@home.example""#, true);
@@ -201,10 +214,56 @@ fn a_password_cannot_be_guessed_by_filters() {
     check_error(r#"userName pr and not (PASSWORD sw "a")"#, "cannot be filtered by");
 }
 
+/// RFC 7644 section 3.4.2.1.
 #[test]
-fn an_unknown_attribute_matches_nothing() {
-    let filter = Filter::parse(r#"colour ne "red""#).unwrap();
-    assert!(!filter.matches(&ada(), &users()));
+fn an_attribute_that_the_type_does_not_have_is_one_without_a_value() {
+    for (text, expected) in [
+        ("colour pr", false),
+        (r#"colour eq "red""#, false),
+        (r#"colour ne "red""#, true),
+        (r#"colour gt "red""#, false),
+        ("colour eq null", true),
+        ("colour ne null", false),
+        (r#"colour[value eq "red"]"#, false),
+        ("not (colour pr)", true),
+    ] {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!(filter.matches(&ada(), &users()), expected, "{text}");
+        assert_eq!(filter.settled(&users()), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_type_alone_settles_what_it_can() {
+    for (text, expected) in [
+        (r#"meta.resourceType eq "User""#, Some(true)),
+        (r#"META.RESOURCETYPE eq "Group""#, Some(false)),
+        (r#"meta.resourceType eq "user""#, Some(false)),
+        (r#"meta.resourceType sw "Us" and members pr"#, Some(false)),
+        (r#"meta.resourceType ne "User" or userName pr"#, None),
+        (r#"not (meta.resourceType eq "Group") or userName pr"#, Some(true)),
+        (r#"members pr or userName eq "a""#, None),
+        (r#"members[value eq "a"] and userName eq "a""#, Some(false)),
+        ("meta.version pr", None),
+    ] {
+        assert_eq!(Filter::parse(text).unwrap().settled(&users()), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_value_path_may_be_compared_as_entra_does() {
+    check(r#"emails[type eq "work"].value eq "ADA@work.example""#, true);
+    check(r#"emails[type eq "home"].value eq "ada@work.example""#, false);
+    check(r#"emails[type eq "work"] eq "ada@work.example" and userName pr"#, true);
+    check(r#"not (emails[type eq "work"].primary pr) or emails[type eq "other"] pr"#, false);
+    check(r#"emails[type eq "home" or primary eq true].value ew "home.example""#, true);
+    check_error(r#"emails[type eq "work"]. eq "x""#, "expected");
+    check_error(r#"emails[type eq "work"].colour eq "x""#, "`colour` is not part of `emails`");
+    check_error(r#"emails[type eq "work"]value eq "x""#, "byte 22: expected `and`");
+    check_equals(
+        r#"emails[type eq "w"].value eq "a""#,
+        &[("emails.type", "w"), ("emails.value", "a")],
+    );
 }
 
 #[test]
@@ -213,6 +272,8 @@ fn size_depth_and_number_are_limited() {
     check_error(&"not(".repeat(4_000), "nested deeper than 32");
     check_error(&format!("userName eq \"{}\"", "x".repeat(17_000)), "longer than");
     check_error(&vec!["id pr"; 1001].join(" or "), "more than 1000");
+    check_error(&vec!["id pr"; 10_000].join(" or "), "longer than");
+    check_error(&format!("emails[{}", "(value pr and ".repeat(1_000)), "nested deeper than 32");
     check(&vec!["id pr"; 1000].join(" or "), true);
     check(&format!("{}id pr{}", "(".repeat(32), ")".repeat(32)), true);
 }
@@ -319,6 +380,13 @@ proptest! {
     fn what_is_printed_reads_as_the_same_filter(filter in filter()) {
         let text = filter.to_string();
         prop_assert_eq!(Filter::parse(&text).unwrap(), filter, "{}", text);
+    }
+
+    #[test]
+    fn what_a_type_settles_is_what_its_resources_answer(filter in filter()) {
+        if let Some(settled) = filter.settled(&users()) {
+            prop_assert_eq!(filter.matches(&ada(), &users()), settled, "{}", filter);
+        }
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! What the indexes are good for: a filter that names the one value that a match must have, and an
+//! order by name.
+
+use rusqlite::{Connection, params};
+use scim_relay_sdk::scim::{self, Filter, ResourceId, ResourceKind, SortBy};
+
+use super::{kind_number, rows, sql};
+use crate::store::{OrgId, Result, Stored};
+
+/// A value that every match must have, in a column that has an index.
+#[derive(Debug)]
+pub(super) enum Index {
+    Id(ResourceId),
+    UserName(String),
+    ExternalId(String),
+    GroupName(String),
+    Member(ResourceId),
+    /// It can match nothing: an id that is not one of ours.
+    Nothing,
+}
+
+impl Index {
+    pub(super) fn of(filter: &Filter, kind: ResourceKind) -> Option<Self> {
+        filter.required_equals().into_iter().find_map(|(path, value)| {
+            let text = value.as_str()?;
+            let id = || ResourceId::parse(text);
+            match (path.as_str(), kind) {
+                ("id", _) => Some(id().map_or(Self::Nothing, Self::Id)),
+                ("username", ResourceKind::User) => Some(Self::UserName(scim::fold(text))),
+                ("externalid", _) => Some(Self::ExternalId(text.to_owned())),
+                ("displayname", ResourceKind::Group) => Some(Self::GroupName(scim::fold(text))),
+                ("members.value" | "members", ResourceKind::Group) => {
+                    Some(id().map_or(Self::Nothing, Self::Member))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether it finds one or two rather than any number.
+    pub(super) fn is_unique(&self) -> bool {
+        !matches!(self, Self::Member(_))
+    }
+
+    pub(super) fn look_up(
+        &self,
+        c: &Connection,
+        organization: OrgId,
+        kind: ResourceKind,
+    ) -> Result<Vec<Stored>> {
+        let number = kind_number(kind);
+        let (query, value): (String, &dyn rusqlite::ToSql) = match self {
+            Self::Nothing => return Ok(Vec::new()),
+            Self::Id(id) => {
+                return Ok(rows::living(c, organization, kind, *id)?.into_iter().collect());
+            }
+            Self::UserName(name) => (look_up_query(BY_USER_NAME), name),
+            Self::ExternalId(id) => (look_up_query(BY_EXTERNAL_ID), id),
+            Self::GroupName(name) => (look_up_query(BY_DISPLAY_NAME), name),
+            Self::Member(id) => (member_query(), &id.0.as_bytes().to_vec()),
+        };
+        c.prepare_cached(&query)
+            .and_then(|mut s| {
+                s.query_map(params![organization.0, number, value], rows::stored)?.collect()
+            })
+            .map_err(sql)
+    }
+}
+
+/// Where to look, since a planner without statistics may well read everybody, in order.
+pub(super) const BY_USER_NAME: [&str; 2] = ["resource_user_name", "user_name = ?3"];
+pub(super) const BY_EXTERNAL_ID: [&str; 2] = ["resource_external_id", "external_id = ?3"];
+pub(super) const BY_DISPLAY_NAME: [&str; 2] = ["resource_display_name", "display_name = ?3"];
+
+pub(super) fn look_up_query([index, condition]: [&str; 2]) -> String {
+    format!(
+        "SELECT {} FROM resource INDEXED BY {index}
+         WHERE organization = ?1 AND kind = ?2 AND {condition} AND deleted IS NULL ORDER BY id",
+        rows::COLUMNS
+    )
+}
+
+pub(super) fn member_query() -> String {
+    format!(
+        "SELECT {} FROM resource
+         WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL
+               AND id IN (SELECT m.group_id FROM resource r CROSS JOIN member m ON m.member_id = r.id
+                          WHERE r.organization = ?1 AND r.kind IN (0, 1) AND r.public_id = ?3)
+         ORDER BY id",
+        rows::COLUMNS
+    )
+}
+
+/// An order that an index has.
+#[derive(Debug)]
+pub(super) struct Name {
+    kind: ResourceKind,
+    descending: bool,
+}
+
+impl Name {
+    pub(super) fn of(sort: &SortBy, kind: ResourceKind) -> Option<Self> {
+        let (path, descending) = (sort.path(), sort.is_descending());
+        let plain = path.schema.is_none() && path.sub.is_none();
+        match (path.attribute.as_str(), kind) {
+            ("userName", ResourceKind::User) if plain => Some(Self { kind, descending }),
+            // Groups may have one name, and backwards the index has those the wrong way round.
+            ("displayName", ResourceKind::Group) if plain && !descending => {
+                Some(Self { kind, descending })
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> ResourceKind {
+        self.kind
+    }
+
+    /// A page in the order of the name, which is the last column; `after` one that was seen, or
+    /// from the first.
+    pub(super) fn query(&self, after: bool) -> String {
+        let (index, column) = match self.kind {
+            ResourceKind::User => ("resource_user_name", "user_name"),
+            ResourceKind::Group => ("resource_display_name", "display_name"),
+        };
+        let (order, beyond) = if self.descending { ("DESC", "<") } else { ("ASC, id", ">") };
+        let after = if after {
+            format!("AND {column} {beyond}= ?4 AND ({column} {beyond} ?4 OR id > ?5)")
+        } else {
+            String::new()
+        };
+        format!(
+            "SELECT {}, {column} FROM resource INDEXED BY {index}
+             WHERE organization = ?1 AND deleted IS NULL AND {column} IS NOT NULL {after}
+             ORDER BY {column} {order} LIMIT ?2 OFFSET ?3",
+            rows::COLUMNS
+        )
+    }
+}

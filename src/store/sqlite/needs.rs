@@ -1,0 +1,110 @@
+//! What a filter and an order read of a resource: no more than that is taken out of its text, and
+//! what is kept beside it is fetched only where it is read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rusqlite::Connection;
+use scim_relay_sdk::scim::{AttrPath, Attributes, Filter, ResourceKind, ResourceType, SortBy};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::json;
+
+use super::members::{self, Ancestry};
+use super::rows;
+use crate::store::{OrgId, Result, StoreError, Stored};
+
+/// What is read of resources of one type.
+pub(super) struct Needs {
+    /// Keys of the stored object.
+    keys: Vec<String>,
+    meta: bool,
+    memberships: bool,
+}
+
+impl Needs {
+    pub(super) fn of(filter: Option<&Filter>, sort: Option<&SortBy>, ty: &ResourceType) -> Self {
+        let paths = filter.into_iter().flat_map(Filter::attributes).chain(sort.map(SortBy::path));
+        let mut keys: Vec<String> = paths.filter_map(|path| key(path, ty)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let reads = |name: &str| keys.iter().any(|key| key == name);
+        let beside = match ty.kind {
+            ResourceKind::User => "groups",
+            ResourceKind::Group => "members",
+        };
+        Self { meta: reads("meta"), memberships: reads(beside), keys }
+    }
+
+    pub(super) fn read(
+        &self,
+        c: &Connection,
+        organization: OrgId,
+        ancestry: &mut Ancestry<'_>,
+        stored: &Stored,
+    ) -> Result<Attributes> {
+        let mut text = serde_json::Deserializer::from_str(&stored.body);
+        let mut attributes = Only(&self.keys).deserialize(&mut text).map_err(|error| {
+            StoreError::Broken(format!("a stored resource is not a JSON object: {error}"))
+        })?;
+        if self.meta {
+            attributes.insert("meta".to_owned(), rows::meta(stored));
+        }
+        if self.memberships {
+            let (name, all) = match stored.kind {
+                ResourceKind::User => ("groups", json!(ancestry.of(stored.row)?)),
+                ResourceKind::Group => {
+                    let mut members = Vec::new();
+                    members::of_group(c, organization, stored.row, &mut |one| {
+                        members.push(json!(one));
+                    })?;
+                    ("members", members.into())
+                }
+            };
+            attributes.insert(name.to_owned(), all);
+        }
+        Ok(attributes)
+    }
+}
+
+/// Under which key of the stored object a path's value is.
+fn key(path: &AttrPath, ty: &ResourceType) -> Option<String> {
+    let path = path.resolve(ty)?;
+    Some(path.schema.unwrap_or(path.attribute))
+}
+
+/// Reads these members of an object and skips the others.
+struct Only<'a>(&'a [String]);
+
+impl<'de> DeserializeSeed<'de> for Only<'_> {
+    type Value = Attributes;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        text: D,
+    ) -> std::result::Result<Attributes, D::Error> {
+        text.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Only<'_> {
+    type Value = Attributes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a resource")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut members: A,
+    ) -> std::result::Result<Attributes, A::Error> {
+        let mut attributes = Attributes::new();
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            if self.0.iter().any(|key| *key == name) {
+                attributes.insert(name.into_owned(), members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(attributes)
+    }
+}
