@@ -15,6 +15,7 @@ mod full_disk;
 mod isolation;
 mod lifecycle;
 mod mails;
+mod passwords;
 mod reconciliation;
 mod renames;
 mod scope;

@@ -124,6 +124,34 @@ impl Relay {
         fs::write(self.path("config.toml"), text).expect("the folder can be written to");
     }
 
+    /// Puts something else in the place of a piece of the main file.
+    pub(crate) fn replace_in_main_file(&self, piece: &str, by: &str) {
+        let file = self.path("config.toml");
+        let text = fs::read_to_string(&file).expect("it is there");
+        assert!(text.contains(piece), "{text}");
+        fs::write(file, text.replace(piece, by)).expect("the folder can be written to");
+    }
+
+    /// The names of those files of the relay, its database and its log among them, that hold this
+    /// text.
+    pub(crate) fn files_that_hold(&self, text: &str) -> Vec<String> {
+        let mut folders = vec![self.folder.path().to_owned(), self.data.clone()];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(bytes) = fs::read(&path)
+                    && bytes.windows(text.len()).any(|piece| piece == text.as_bytes())
+                {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found
+    }
+
     /// Takes a connector's file away.
     pub(crate) fn remove_connector(&self, name: &str) {
         let file = self.path("connectors.d").join(format!("{name}.toml"));
@@ -227,7 +255,7 @@ impl Relay {
         assert!(sent.success());
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
