@@ -7,6 +7,7 @@ mod bulk;
 mod connections;
 mod lists;
 mod memberships;
+mod passwords;
 mod providers;
 mod races;
 mod relay;

@@ -20,6 +20,7 @@ use scim_relay::metrics::Metrics;
 use scim_relay::store::sqlite::SqliteStore;
 use scim_relay::store::{NewToken, OrgId, Store, TokenId};
 use scim_relay::token::{self, TokenBook};
+use scim_relay::vault::Vault;
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::Schemas;
 use secrecy::ExposeSecret;
@@ -55,6 +56,8 @@ pub(crate) struct Setting {
     pub(crate) options: Options,
     /// Whether the organizations are.
     pub(crate) rules: Rules,
+    /// Whether a connector of theirs asks for passwords.
+    pub(crate) passes_passwords: bool,
 }
 
 impl Default for Setting {
@@ -66,6 +69,7 @@ impl Default for Setting {
             burst: 10_000,
             options,
             rules: Rules::default(),
+            passes_passwords: false,
         }
     }
 }
@@ -84,6 +88,8 @@ pub(crate) struct Relay {
     pub(crate) organizations: [OrgId; 2],
     /// The token of `lillevik` that requests carry.
     pub(crate) token: String,
+    /// What passwords are sealed with, where they are passed on.
+    pub(crate) vault: Option<Arc<Vault>>,
     client: Client<HttpConnector, Full<Bytes>>,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -131,6 +137,8 @@ impl Relay {
         let ids = store.organizations(keys.map(str::to_owned).into()).await.unwrap();
         let organizations = [ids[0], ids[1]];
 
+        let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into();
+        let vault = setting.passes_passwords.then(|| Arc::new(Vault::new(&key).unwrap()));
         let clock = Arc::new(Hand::default());
         let shared: SharedClock = Arc::clone(&clock) as SharedClock;
         let directories = keys.iter().zip(ids).map(|(key, id)| {
@@ -148,6 +156,7 @@ impl Relay {
                 setting.rules,
                 PUBLIC_URL,
             )
+            .passing_passwords(vault.clone())
         });
         let rate = RateLimit {
             per_second: NonZeroU32::new(setting.per_second).unwrap(),
@@ -185,6 +194,7 @@ impl Relay {
             tasks,
             organizations,
             token: String::new(),
+            vault,
             client: Client::builder(TokioExecutor::new()).build_http(),
             folder,
         };

@@ -11,6 +11,7 @@ use crate::store::State;
 use crate::vault::Vault;
 
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const CANARY: &str = "canary";
 const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 fn vault(key: &str) -> Arc<Vault> {
@@ -30,17 +31,13 @@ fn told(fake: &Fake) -> Vec<Option<String>> {
     fake.seen.lock().unwrap().iter().map(password).collect()
 }
 
-fn some(password: &str) -> Option<String> {
-    Some(password.to_owned())
-}
-
 #[tokio::test]
 async fn it_comes_with_every_attempt_until_one_is_delivered() {
     let (kit, fake) = target(asking()).await;
     fake.does(|_| busy());
     let ada = kit.user("ada").await;
     kit.until(&ada, State::Retrying).await;
-    kit.set_password(&ada, "ada", &vault(KEY), "canary").await;
+    kit.set_password(&ada, "ada", &vault(KEY), CANARY).await;
     kit.pass(Duration::from_hours(1)).await;
     eventually("a second attempt", async || fake.count() == 2).await;
     fake.does(plainly);
@@ -48,9 +45,9 @@ async fn it_comes_with_every_attempt_until_one_is_delivered() {
     kit.until_idle().await;
     kit.change(&ada, "ada", "captain").await;
     kit.until_idle().await;
-    assert_eq!(told(&fake), [None, some("canary"), some("canary"), None]);
+    assert_eq!(told(&fake), [None, Some(CANARY.to_owned()), Some(CANARY.to_owned()), None]);
     let shown = format!("{:?}", fake.seen.lock().unwrap());
-    assert!(!shown.contains("canary"), "{shown}");
+    assert!(!shown.contains(CANARY), "{shown}");
 }
 
 #[tokio::test]
@@ -60,9 +57,9 @@ async fn who_does_not_ask_never_gets_it() {
     let asks = kit.add("asks", Fake::new(Semantics::LatestState), asking()).await;
     kit.start();
     let ada = kit.user("ada").await;
-    kit.set_password(&ada, "ada", &vault(KEY), "canary").await;
+    kit.set_password(&ada, "ada", &vault(KEY), CANARY).await;
     eventually("both have her", async || {
-        quiet.count() > 0 && told(&asks).contains(&some("canary"))
+        quiet.count() > 0 && told(&asks).contains(&Some(CANARY.to_owned()))
     })
     .await;
     kit.until_idle().await;
@@ -75,7 +72,7 @@ async fn one_that_cannot_be_opened_is_left_out_and_the_rest_delivered() {
     fake.does(|_| Answer::Done);
     let ada = kit.user("ada").await;
     kit.until_idle().await;
-    kit.set_password(&ada, "ada", &vault(OTHER_KEY), "canary").await;
+    kit.set_password(&ada, "ada", &vault(OTHER_KEY), CANARY).await;
     kit.until_idle().await;
     assert_eq!(told(&fake), [None, None]);
 }
@@ -87,7 +84,7 @@ async fn who_leaves_the_scope_takes_no_password_along() {
     let ada = kit.user("ada").await;
     kit.until_idle().await;
     fake.does(|_| busy());
-    kit.set_password(&ada, "ada", &vault(KEY), "canary").await;
+    kit.set_password(&ada, "ada", &vault(KEY), CANARY).await;
     kit.until(&ada, State::Retrying).await;
     kit.change(&ada, "ada", "left").await;
     fake.does(plainly);

@@ -8,8 +8,8 @@ use crate::vault::{KeyId, Sealed};
 
 const KEY: KeyId = KeyId([1; 8]);
 
-fn sealed(text: &str) -> Option<Sealed> {
-    Some(Sealed { key: KEY, bytes: text.as_bytes().to_vec() })
+fn sealed(text: &str) -> Sealed {
+    Sealed { key: KEY, bytes: text.as_bytes().to_vec() }
 }
 
 fn asking(name: &str) -> Registration {
@@ -17,13 +17,13 @@ fn asking(name: &str) -> Registration {
 }
 
 async fn hired(kit: &Kit, password: &str) -> Stored {
-    let content = user("ada").with_password(sealed(password));
+    let content = user("ada").with_password(Some(sealed(password)));
     done(kit.created(content, ResourceKind::User, &[]).await)
 }
 
 async fn set(kit: &Kit, of: &Stored, password: &str) -> Stored {
     let content: Content = Content { changed: Vec::new(), ..user("ada") };
-    done(kit.update(of, Some(content.with_password(sealed(password))), Vec::new()).await)
+    done(kit.update(of, Some(content.with_password(Some(sealed(password)))), Vec::new()).await)
 }
 
 /// How many passwords are kept, and for how many connectors.
@@ -47,7 +47,7 @@ async fn it_is_kept_for_those_who_ask_until_the_last_has_it() {
     }
 
     let claim = kit.claim_of(one, &ada).await.unwrap();
-    assert_eq!(kit.case(&claim).await.password, sealed("first"));
+    assert_eq!(kit.case(&claim).await.password, Some(sealed("first")));
     kit.settle(&claim, linked("ada")).await;
     assert_eq!(kept(&kit), (1, 1));
     let changed = kit.change(&ada, "ada", "captain").await;
@@ -56,7 +56,7 @@ async fn it_is_kept_for_those_who_ask_until_the_last_has_it() {
     kit.settle(&claim, linked("ada")).await;
 
     let claim = kit.claim_of(other, &ada).await.unwrap();
-    assert_eq!(kit.case(&claim).await.password, sealed("first"));
+    assert_eq!(kit.case(&claim).await.password, Some(sealed("first")));
     kit.settle(&claim, linked("ada")).await;
     assert_eq!(kept(&kit), (0, 0));
 }
@@ -96,7 +96,7 @@ async fn a_newer_one_takes_its_place_also_while_the_older_is_delivered() {
     kit.settle_as(&claim, Some(&case), linked("ada")).await;
     assert_eq!(kept(&kit), (1, 1));
     let claim = kit.claim_of(dir, &ada).await.unwrap();
-    assert_eq!(kit.case(&claim).await.password, sealed("second"));
+    assert_eq!(kit.case(&claim).await.password, Some(sealed("second")));
     kit.settle(&claim, linked("ada")).await;
     assert_eq!(kept(&kit), (0, 0));
 }
@@ -113,7 +113,7 @@ async fn what_was_not_delivered_comes_again_also_after_a_crash() {
     let kit = kit.reopened().await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     assert!(claim.in_doubt);
-    assert_eq!(kit.case(&claim).await.password, sealed("first"));
+    assert_eq!(kit.case(&claim).await.password, Some(sealed("first")));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_refused_write_keeps_none() {
     let mut kit = Kit::new().await;
     kit.register(asking("dir")).await;
     kit.user("bo").await;
-    let taken = titled("BO", "").with_password(sealed("first"));
+    let taken = titled("BO", "").with_password(Some(sealed("first")));
     kit.created(taken, ResourceKind::User, &[]).await;
     assert_eq!(kept(&kit), (0, 0));
 }
