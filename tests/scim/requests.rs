@@ -38,7 +38,8 @@ impl Relay {
 async fn a_request_is_kept_with_its_answer_and_what_it_was_about() {
     let relay = Relay::start().await;
     relay.clock.set(1_000);
-    let user = json!({ "userName": "ada", "active": "True" });
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    let user = json!({ "schemas": [core], "userName": "ada", "active": "True" });
     let headers = [("user-agent", "Entra"), ("cookie", CANARY)];
     let made = relay.send(Method::POST, "/Users/", &headers, &user).await;
     assert_eq!(made.status, 201);
