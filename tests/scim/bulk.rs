@@ -323,3 +323,44 @@ async fn whoever_hangs_up_half_way_leaves_whole_operations() {
     relay.tasks.wait().await;
     assert!(written().await < 500, "it went on for nobody");
 }
+
+#[tokio::test]
+async fn a_store_that_fails_half_way_is_told_by_each_operation_that_it_failed() {
+    let relay = Relay::with(Setting { per_second: 2, burst: 2, ..Setting::default() }).await;
+    let operations: Vec<Value> = (0..4).map(|index| named(&format!("u{index}"))).collect();
+    let close = async {
+        let organization = relay.organizations[0];
+        while relay.store.population(organization).await.unwrap().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        relay.store.close().await;
+    };
+    let (done, ()) = tokio::join!(relay.bulk(operations.into()), close);
+    let statuses = statuses(&done);
+    assert_eq!((statuses.len(), statuses[0], statuses[3]), (4, "201", "503"));
+    assert!(done[3]["response"]["detail"].as_str().unwrap().contains("try again"), "{done}");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_done_the_whole_may_be_sent_again() {
+    let relay = Relay::start().await;
+    relay.store.close().await;
+    let refused = relay.post("/Bulk", &request(json!([named("ada"), named("bea")]))).await;
+    refused.refusal(503);
+    assert_eq!(refused.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn a_strict_organization_refuses_the_operations_that_deviate() {
+    let relay = Relay::with(Setting { strict: true, ..Setting::default() }).await;
+    let user = |name: &str, active: Value| {
+        let schemas = ["urn:ietf:params:scim:schemas:core:2.0:User"];
+        user(name, &json!({ "schemas": schemas, "userName": name, "active": active }))
+    };
+    let done = relay.bulk(json!([user("ada", json!("True")), user("bea", json!(true))])).await;
+    assert_eq!(statuses(&done), ["400", "201"]);
+    let detail = done[0]["response"]["detail"].as_str().unwrap();
+    assert!(detail.contains("string_boolean"), "{detail}");
+    let counted = "quirks_total{organization=\"lillevik\",quirk=\"string_boolean\"} 1";
+    assert!(relay.metrics.text().contains(counted));
+}

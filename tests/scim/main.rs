@@ -6,6 +6,7 @@ mod bodies;
 mod bulk;
 mod connections;
 mod lists;
+mod discovery;
 mod memberships;
 mod passwords;
 mod providers;

@@ -76,7 +76,7 @@ const TABLE: &[Line] = &[
     ),
     ("PUT", "/Users/NEVER", &[], r#"{"userName":"x"}"#, 404, ""),
     ("PUT", "/Users/ADA", &[], r#"{"userName":""}"#, 400, "invalidValue"),
-    ("PATCH", "/Users/ADA", &[], r#"{"Operations":[]}"#, 400, "invalidSyntax"),
+    ("PATCH", "/Users/ADA", &[], r#"{"Operations":{}}"#, 400, "invalidSyntax"),
     ("PATCH", "/Users/ADA", &[], r#"{"Operations":[{"op":"copy"}]}"#, 400, "invalidSyntax"),
     ("PATCH", "/Users/ADA", &[], r#"{"Operations":[{"op":"remove"}]}"#, 400, "noTarget"),
     (

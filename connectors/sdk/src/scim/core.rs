@@ -93,15 +93,14 @@ pub(super) fn user() -> Schema {
         text("type", "What the address is for.").canonical_values(&["work", "home", "other"]),
         primary(),
     ];
-    let groups = ["value", "display", "type"].map(|sub| {
-        text(sub, "Computed from the group's members.").mutability(Mutability::ReadOnly)
-    });
-    let mut groups: Vec<_> = groups.into();
-    groups.insert(
-        1,
-        reference("$ref", "The address of the group.", &["User", "Group"])
-            .mutability(Mutability::ReadOnly),
-    );
+    let computed = |name, description| text(name, description).mutability(Mutability::ReadOnly);
+    let groups = vec![
+        computed("value", "The id of the group.").case_exact(),
+        reference("$ref", "The address of the group.", &["Group"]).mutability(Mutability::ReadOnly),
+        computed("display", "The group's name."),
+        computed("type", "Whether the person is in the group itself, or in a group that is.")
+            .canonical_values(&["direct", "indirect"]),
+    ];
     let value = || text("value", "The value itself.");
     let certificate =
         Attribute::new("value", AttributeType::Binary, "The DER certificate in base64.");

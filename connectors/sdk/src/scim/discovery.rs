@@ -94,6 +94,49 @@ mod tests {
     use super::*;
     use crate::scim::{ENTERPRISE_URN, USER_URN, normalize};
 
+    const BASE: &str = "https://x/scim/lillevik/v2";
+
+    #[test]
+    fn the_documents_that_clients_configure_themselves_by() {
+        insta::assert_json_snapshot!(service_provider_config(BASE, 1 << 20, false));
+        insta::assert_json_snapshot!(resource_types(&Schemas::builtin(), BASE));
+    }
+
+    #[test]
+    fn the_schemas_that_clients_configure_themselves_by() {
+        let schemas = Schemas::builtin();
+        let mut text = String::new();
+        for schema in schemas.all().map(|schema| schema_json(schema, BASE)) {
+            text.push_str(&format!("{}: {}\n", schema["id"], schema["description"]));
+            rows(&mut text, "", &schema);
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    /// A line for each attribute, with its traits apart from the usual ones.
+    fn rows(text: &mut String, parent: &str, of: &Value) {
+        let list = if parent.is_empty() { "attributes" } else { "subAttributes" };
+        for attribute in of[list].as_array().into_iter().flatten() {
+            let name = format!("{parent}{}", attribute["name"].as_str().unwrap());
+            text.push_str(&format!("  {name}:"));
+            for (trait_, value) in attribute.as_object().unwrap() {
+                let usual = match trait_.as_str() {
+                    "name" | "description" | "subAttributes" => continue,
+                    "multiValued" | "required" | "caseExact" => json!(false),
+                    "mutability" => json!("readWrite"),
+                    "returned" => json!("default"),
+                    "uniqueness" => json!("none"),
+                    _ => Value::Null,
+                };
+                if *value != usual {
+                    text.push_str(&format!(" {trait_}={value}"));
+                }
+            }
+            text.push('\n');
+            rows(text, &format!("{name}."), attribute);
+        }
+    }
+
     #[test]
     fn every_schema_of_a_type_is_served_once() {
         let schemas = Schemas::builtin();
