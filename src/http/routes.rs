@@ -27,7 +27,7 @@ pub fn router(scim: Arc<Scim>) -> Router {
         .merge(resource(ResourceKind::Group, "/Groups", "/Groups/{id}"))
         .merge(lists("/", "/.search", &ResourceKind::ALL))
         .route("/Bulk", post(bulk::carry_out).with_state(Arc::clone(&scim)))
-        .route("/Me", any(not_implemented));
+        .route("/Me", any(nobody));
     let routes = Router::new()
         .nest("/scim/{organization}/v2", base)
         .fallback(nothing_here)
@@ -59,8 +59,7 @@ async fn wrong_method() -> Failure {
     Failure::new(405, "this address does not take this method")
 }
 
-/// RFC 7644 section 3.11 gives `/Me` this answer, and a client knows from the service provider
-/// configuration about the others.
-async fn not_implemented() -> Failure {
-    Failure::new(501, "the relay does not offer this")
+/// RFC 7644 section 3.11 has this answer for a service provider without `/Me`.
+async fn nobody() -> Failure {
+    Failure::new(501, "a token stands for an organization and not for a person: there is no /Me")
 }

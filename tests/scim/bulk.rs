@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use scim_relay::directory::Rules;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -352,7 +353,8 @@ async fn where_nothing_can_be_done_the_whole_may_be_sent_again() {
 
 #[tokio::test]
 async fn a_strict_organization_refuses_the_operations_that_deviate() {
-    let relay = Relay::with(Setting { strict: true, ..Setting::default() }).await;
+    let rules = Rules { strict: true, ..Rules::default() };
+    let relay = Relay::with(Setting { rules, ..Setting::default() }).await;
     let user = |name: &str, active: Value| {
         let schemas = ["urn:ietf:params:scim:schemas:core:2.0:User"];
         user(name, &json!({ "schemas": schemas, "userName": name, "active": active }))

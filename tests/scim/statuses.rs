@@ -55,6 +55,8 @@ const TABLE: &[Line] = &[
     ("POST", "/Users/ADA", &[], "{}", 405, ""),
     ("OPTIONS", "/Users", &[], "", 405, ""),
     ("TRACE", "/Users", &[], "", 405, ""),
+    ("DELETE", "/Users/.search", &[], "", 405, ""),
+    ("PATCH", "/", &[], "{}", 405, ""),
     ("BREW", "/Users/ADA", &[], "", 405, ""),
     ("GET", "/Bulk", &[], "", 405, ""),
     // Bodies.
