@@ -9,12 +9,13 @@ use std::sync::Arc;
 use http::Uri;
 use jiff::tz::TimeZone;
 use scim_relay_sdk::connector::{OrganizationInfo, Secret, Secrets as _};
-use scim_relay_sdk::scim::{Attribute, GROUP_URN, Schema, Schemas, USER_URN};
+use scim_relay_sdk::scim::Schemas;
 use secrecy::SecretString;
 
 use super::diagnostic::Severity;
 use super::file::{self, File};
 use super::read::Reading;
+use super::schemas::schemas;
 use super::secrets::{SystemSecrets, is_world_readable, reason};
 use super::source::{Finding, Sheet};
 use super::words::near;
@@ -299,79 +300,6 @@ fn is_language_tag(text: &str) -> bool {
         && parts.all(|part| {
             (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
         })
-}
-
-fn schemas(path: &str, written: &file::Organization, sheet: &mut Sheet) -> Schemas {
-    let mut declared: Vec<Schema> = Vec::new();
-    let mut all = Vec::new();
-    for (number, schema) in written.schemas.iter().enumerate() {
-        let path = format!("{path}.schemas.{number}");
-        let id = schema.id.as_str();
-        let id_path = format!("{path}.id");
-        if !id.to_ascii_lowercase().starts_with("urn:") || id.contains(char::is_whitespace) {
-            sheet.error(&id_path, format!("`{id}` is not a URN")).help(
-                "write it like \"urn:example:params:scim:schemas:extension:school:2.0:User\"",
-            );
-        } else if [USER_URN, GROUP_URN].iter().any(|core| core.eq_ignore_ascii_case(id)) {
-            sheet
-                .error(&id_path, format!("`{id}` is a core schema, which is there already"))
-                .help("declare what you add as an extension with a URN of its own");
-        } else if declared.iter().any(|other| other.id.eq_ignore_ascii_case(id)) {
-            sheet.error(&id_path, format!("`{id}` is declared twice"));
-        }
-        let schema = Schema {
-            id: id.to_owned(),
-            name: schema.name.clone().unwrap_or_else(|| short_name(id).to_owned()),
-            description: schema.description.clone(),
-            attributes: attributes(&path, schema, sheet),
-        };
-        declared.push(schema.clone());
-        all.push((written.schemas[number].resource.into(), schema));
-    }
-    Schemas::with(all)
-}
-
-/// What a URN is about: `building` in `...:extension:building:2.0:User`.
-fn short_name(urn: &str) -> &str {
-    let parts: Vec<&str> = urn.split(':').collect();
-    match parts.as_slice() {
-        [.., name, version, _] if version.starts_with(|c: char| c.is_ascii_digit()) => name,
-        [.., last] => last,
-        [] => urn,
-    }
-}
-
-fn attributes(path: &str, schema: &file::Schema, sheet: &mut Sheet) -> Vec<Attribute> {
-    if schema.attributes.is_empty() {
-        let message = format!("`{}` has no attributes", schema.id);
-        sheet.error(&format!("{path}.attributes"), message);
-    }
-    let mut attributes: Vec<Attribute> = Vec::new();
-    for (number, written) in schema.attributes.iter().enumerate() {
-        let path = format!("{path}.attributes.{number}.name");
-        if !is_attribute_name(&written.name) {
-            sheet
-                .error(&path, format!("`{}` cannot be an attribute's name", written.name))
-                .help("a letter first, then letters, digits, `-`, `_` and `$` (RFC 7643)");
-        } else if attributes.iter().any(|other| other.name.eq_ignore_ascii_case(&written.name)) {
-            sheet
-                .error(&path, format!("the attribute `{}` is there twice", written.name))
-                .help("names of attributes differ by more than upper and lower case");
-        }
-        let mut attribute =
-            Attribute::new(&written.name, written.kind.into(), &written.description);
-        attribute.multi_valued = written.multi_valued;
-        attribute.required = written.required;
-        attribute.case_exact |= written.case_exact;
-        attributes.push(attribute);
-    }
-    attributes
-}
-
-/// RFC 7643 section 2.1: `ATTRNAME = ALPHA *(nameChar)`.
-fn is_attribute_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$'))
 }
 
 /// Reads a secret and says what is wrong with where it is; `None` if it cannot be had here.

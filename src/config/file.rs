@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use scim_relay_sdk::connector::{Period, Rate, Secret, Size};
-use scim_relay_sdk::scim::{AttributeType, Filter, ResourceKind};
+use scim_relay_sdk::scim::{self, AttributeType, Filter, ResourceKind};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{FirstRun, Orphans, Schedule, UnsaidMembers};
@@ -220,7 +220,7 @@ impl From<SchemaOf> for ResourceKind {
 pub(super) struct Attribute {
     pub(super) name: String,
     #[serde(rename = "type")]
-    pub(super) kind: SimpleType,
+    pub(super) kind: Type,
     #[serde(default)]
     pub(super) multi_valued: bool,
     #[serde(default)]
@@ -228,13 +228,20 @@ pub(super) struct Attribute {
     #[serde(default)]
     pub(super) case_exact: bool,
     #[serde(default)]
+    pub(super) mutability: Mutability,
+    pub(super) returned: Option<Returned>,
+    #[serde(default)]
+    pub(super) canonical_values: Vec<String>,
+    #[serde(default)]
+    pub(super) sub_attributes: Vec<Attribute>,
+    #[serde(default)]
     pub(super) description: String,
 }
 
-/// The types that a declared attribute may have: all of RFC 7643 section 2.3 but `complex`.
+/// The words of RFC 7643 section 2.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum SimpleType {
+pub(super) enum Type {
     String,
     Boolean,
     Decimal,
@@ -242,18 +249,60 @@ pub(super) enum SimpleType {
     DateTime,
     Binary,
     Reference,
+    Complex,
 }
 
-impl From<SimpleType> for AttributeType {
-    fn from(simple: SimpleType) -> Self {
-        match simple {
-            SimpleType::String => Self::String,
-            SimpleType::Boolean => Self::Boolean,
-            SimpleType::Decimal => Self::Decimal,
-            SimpleType::Integer => Self::Integer,
-            SimpleType::DateTime => Self::DateTime,
-            SimpleType::Binary => Self::Binary,
-            SimpleType::Reference => Self::Reference,
+impl From<Type> for AttributeType {
+    fn from(written: Type) -> Self {
+        match written {
+            Type::String => Self::String,
+            Type::Boolean => Self::Boolean,
+            Type::Decimal => Self::Decimal,
+            Type::Integer => Self::Integer,
+            Type::DateTime => Self::DateTime,
+            Type::Binary => Self::Binary,
+            Type::Reference => Self::Reference,
+            Type::Complex => Self::Complex,
+        }
+    }
+}
+
+/// RFC 7643 section 7; what nobody could write is of no use here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Mutability {
+    #[default]
+    ReadWrite,
+    Immutable,
+    WriteOnly,
+}
+
+impl From<Mutability> for scim::Mutability {
+    fn from(written: Mutability) -> Self {
+        match written {
+            Mutability::ReadWrite => Self::ReadWrite,
+            Mutability::Immutable => Self::Immutable,
+            Mutability::WriteOnly => Self::WriteOnly,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Returned {
+    Always,
+    Never,
+    Default,
+    Request,
+}
+
+impl From<Returned> for scim::Returned {
+    fn from(written: Returned) -> Self {
+        match written {
+            Returned::Always => Self::Always,
+            Returned::Never => Self::Never,
+            Returned::Default => Self::Default,
+            Returned::Request => Self::Request,
         }
     }
 }

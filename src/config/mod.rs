@@ -15,6 +15,7 @@ mod mask;
 mod passwords;
 mod read;
 mod schedule;
+mod schemas;
 mod secrets;
 mod source;
 mod words;

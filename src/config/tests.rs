@@ -237,6 +237,66 @@ fn an_organizations_rules_are_those_of_the_rfc_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_declared_attribute_has_the_characteristics_of_the_rfc() {
+    let config = loaded(
+        "[organizations.o]\nstrict = true\n[[organizations.o.schemas]]\nid = \"urn:o:school:2.0:User\"\n\
+         attributes = [\n\
+         { name = \"number\", type = \"string\", mutability = \"immutable\", returned = \"request\" },\n\
+         { name = \"pin\", type = \"string\", mutability = \"writeOnly\" },\n\
+         { name = \"page\", type = \"reference\" },\n\
+         { name = \"guardians\", type = \"complex\", multi_valued = true, sub_attributes = [\n\
+         { name = \"value\", type = \"string\" },\n\
+         { name = \"type\", type = \"string\", canonical_values = [\"parent\"] }] }]\n",
+        &[],
+    );
+    let organization = &config.organizations["o"];
+    assert!(organization.strict);
+    let schema = organization.info.schemas.all().find(|schema| schema.name == "school").unwrap();
+    let served = schema.to_json();
+    let traits = |index: usize| {
+        let one = &served["attributes"][index];
+        [&one["mutability"], &one["returned"]].map(|word| word.as_str().unwrap())
+    };
+    assert_eq!(traits(0), ["immutable", "request"]);
+    assert_eq!(traits(1), ["writeOnly", "never"]);
+    assert_eq!(served["attributes"][2]["referenceTypes"][0], "external");
+    let kind = &served["attributes"][3]["subAttributes"][1];
+    assert_eq!((&kind["name"], &kind["canonicalValues"][0]), (&"type".into(), &"parent".into()));
+}
+
+#[test]
+fn characteristics_that_do_not_fit_together_are_told() {
+    for (attribute, expected) in [
+        (
+            "type = \"string\", mutability = \"writeOnly\", returned = \"always\"",
+            "`x` is writeOnly, so it is never returned",
+        ),
+        ("type = \"complex\"", "`x` is complex and has no parts"),
+        (
+            "type = \"string\", sub_attributes = [{ name = \"y\", type = \"string\" }]",
+            "`x` has parts and is not complex",
+        ),
+        (
+            "type = \"complex\", sub_attributes = [{ name = \"y\", type = \"complex\" }]",
+            "a part of `x` cannot be complex itself",
+        ),
+        ("type = \"boolean\", canonical_values = [\"a\"]", "only texts have canonical values"),
+        ("type = \"string\", mutability = \"readOnly\"", "readOnly"),
+        (
+            "type = \"complex\", sub_attributes = [{ name = \"1\", type = \"string\" }]",
+            "`1` cannot be an attribute's name",
+        ),
+    ] {
+        let text = format!(
+            "[organizations.o]\n[[organizations.o.schemas]]\nid = \"urn:o:school:2.0:User\"\n\
+             attributes = [{{ name = \"x\", {attribute} }}]\n"
+        );
+        let told = told(&text, &[]);
+        assert!(told.contains(expected) && told.contains("config.toml:4:"), "{attribute}: {told}");
+    }
+}
+
+#[test]
 fn an_organizations_own_schema_extends_its_users() {
     let config = loaded(
         "[organizations.o]\n[[organizations.o.schemas]]\n\

@@ -105,10 +105,7 @@ pub(super) struct Unread(Bytes);
 
 impl Unread {
     pub(super) fn parse(self) -> Result<Value, Failure> {
-        // Positions are said, values never are. What is nested too deeply ends here as well.
-        serde_json::from_slice(&self.0).map_err(|error| {
-            scim::Error::invalid_syntax(format!("the body is not JSON: {error}")).into()
-        })
+        Ok(scim::document(&self.0)?)
     }
 }
 

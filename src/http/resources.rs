@@ -58,7 +58,7 @@ pub(super) async fn patch(
     let editor = call.caller.editor()?;
     let ty = call.ty(kind);
     let mut projection = call.projection(ty)?;
-    let with_body = kind == ResourceKind::User || !projection.is_default();
+    let with_body = kind == ResourceKind::User || projection.is_asked();
     if !with_body {
         projection = Projection::parse(None, Some("members"), ty)?;
     }

@@ -43,11 +43,17 @@ async fn what_is_not_json_is_invalid_syntax() {
 }
 
 #[tokio::test]
-async fn of_a_key_given_twice_the_last_counts() {
+async fn a_key_that_is_given_twice_leaves_open_which_is_meant() {
     let relay = Relay::start().await;
-    let body = "{\"userName\":\"first\",\"userName\":\"last\"}";
-    let answer = relay.ask(Method::POST, "/Users", &[], body).await;
-    assert_eq!(answer.json()["userName"], "last");
+    for body in [
+        "{\"userName\":\"first\",\"userName\":\"last\"}",
+        "{\"userName\":\"first\",\"USERNAME\":\"last\"}",
+        "{\"userName\":\"a\",\"emails\":[{\"value\":\"a@x\",\"Value\":\"b@x\"}]}",
+    ] {
+        let refusal = relay.ask(Method::POST, "/Users", &[], body).await.refusal(400);
+        assert_eq!(refusal["scimType"], "invalidSyntax");
+        assert!(refusal["detail"].as_str().unwrap().contains("given twice"), "{refusal}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 mod bulk;
 mod core;
 mod discovery;
+mod document;
 mod error;
 mod filter;
 mod fold;
@@ -30,6 +31,7 @@ pub use core::{BUILDING_URN, ENTERPRISE_URN, GROUP_URN, USER_URN};
 pub use discovery::{
     CONFIG_URN, RESOURCE_TYPE_URN, resource_types, schema_json, service_provider_config,
 };
+pub use document::document;
 pub use error::{ERROR_URN, Error, ScimType};
 pub use filter::{CompareOp, Filter};
 pub use fold::fold;

@@ -16,6 +16,8 @@ pub struct Projection {
     /// Only these, and what is always returned.
     included: Option<Vec<AttrPath>>,
     excluded: Vec<AttrPath>,
+    /// Whether the type has attributes that nobody sees who does not ask for them.
+    hides: bool,
 }
 
 impl Projection {
@@ -47,12 +49,21 @@ impl Projection {
             let known = |name: &&str| AttrPath::split(name)?.resolve(ty);
             Ok((!names.is_empty()).then(|| names.iter().filter_map(known).collect::<Vec<_>>()))
         };
-        Ok(Self { included: paths(attributes)?, excluded: paths(excluded)?.unwrap_or_default() })
+        Ok(Self {
+            included: paths(attributes)?,
+            excluded: paths(excluded)?.unwrap_or_default(),
+            hides: ty.hides(),
+        })
     }
 
-    /// Whether the client asked for nothing in particular.
+    /// Whether the client asked for something in particular.
+    pub fn is_asked(&self) -> bool {
+        self.included.is_some() || !self.excluded.is_empty()
+    }
+
+    /// Whether the answer is the resource as it is kept.
     pub fn is_default(&self) -> bool {
-        self.included.is_none() && self.excluded.is_empty()
+        !self.is_asked() && !self.hides
     }
 
     /// Whether a group's members are worth reading for this answer.

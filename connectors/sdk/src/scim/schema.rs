@@ -311,6 +311,16 @@ impl ResourceType {
         self.core.id.eq_ignore_ascii_case(urn) || self.extension(urn).is_some()
     }
 
+    /// Whether an extension has attributes that are not part of every answer. The one of the core
+    /// schemas, the password, is kept apart.
+    pub(super) fn hides(&self) -> bool {
+        fn hidden(attribute: &Attribute) -> bool {
+            matches!(attribute.returned, Returned::Never | Returned::Request)
+                || attribute.sub_attributes.iter().any(hidden)
+        }
+        self.extensions.iter().any(|schema| schema.attributes.iter().any(hidden))
+    }
+
     /// What `path` names, if this type has it.
     pub(super) fn find(&self, path: &AttrPath) -> Option<Found<'_>> {
         let (extension, attribute) = match path.schema.as_deref() {

@@ -14,7 +14,7 @@ use crate::scim::filter::boolean;
 use crate::scim::path::shorten;
 use crate::scim::quirk::{Quirk, Quirks};
 use crate::scim::resource::ResourceKind;
-use crate::scim::schema::{Attribute, AttributeType, Mutability};
+use crate::scim::schema::{Attribute, AttributeType, Mutability, Returned};
 
 /// The longest text of one value. Targets take far less, and a photo is an address, not a picture.
 const MAX_TEXT: usize = 64 * 1024;
@@ -190,10 +190,12 @@ impl Reader {
                 AttributeType::Binary => "base64",
                 AttributeType::String | AttributeType::Reference => "a string",
             };
-            Err(Error::invalid_value(format!(
-                "`{at}` is not {kind}: {}",
-                shorten(&value.to_string())
-            )))
+            let shown = match attribute.returned {
+                // Not even to the client that has just sent it.
+                Returned::Never => String::new(),
+                _ => format!(": {}", shorten(&value.to_string())),
+            };
+            Err(Error::invalid_value(format!("`{at}` is not {kind}{shown}")))
         };
         match attribute.kind {
             AttributeType::Boolean => match &value {
@@ -243,10 +245,15 @@ impl Reader {
                 if !fits {
                     return wrong(&value);
                 }
-                if ONE_LINE.contains(&at) && text.contains(['\0', '\r', '\n']) {
+                if ONE_LINE.contains(&at) && text.contains(|c: char| c.is_control() && c != '\t') {
                     return Err(Error::invalid_value(format!(
-                        "`{at}` contains a line break or a NUL"
+                        "`{at}` contains a line break or another control character"
                     )));
+                }
+                if at == "userName" && text.contains(is_invisible) {
+                    return Err(Error::invalid_value(
+                        "`userName` contains a character that cannot be seen",
+                    ));
                 }
                 // A blank anchor would tie together everybody who has one.
                 if at == "externalId" && text.trim().is_empty() {
@@ -328,6 +335,17 @@ pub(crate) fn password(value: &Value) -> Result<Option<SecretString>, Error> {
 
 pub(crate) fn too_many(at: &str) -> Error {
     Error::invalid_value(format!("`{at}` has more than {MAX_VALUES} values"))
+}
+
+/// What would make two names that look alike, or one that reads backwards: joiners, marks of
+/// direction, soft hyphens. RFC 7644 section 5 has user names prepared by a profile that takes
+/// none of them (RFC 8265 section 3.3).
+fn is_invisible(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The form of xsd:dateTime (RFC 7643 section 2.3.5).

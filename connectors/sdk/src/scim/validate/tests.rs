@@ -153,13 +153,29 @@ fn size_is_limited() {
 fn line_breaks_stay_out_of_names_and_addresses() {
     check_error(json!({ "displayName": "a\nBcc: b" }), "`displayName` contains a line break");
     check_error(json!({ "externalId": "a\0" }), "`externalId` contains");
+    check_error(json!({ "displayName": "a\u{1b}[2J" }), "`displayName` contains");
     check_error(json!({ "emails": [{ "value": "a\r\n" }] }), "`emails.value` contains");
     check(json!({ "name": { "formatted": "a\nb" } }), json!({ "name": { "formatted": "a\nb" } }));
 }
 
 #[test]
+fn a_user_name_can_be_seen_and_reads_one_way() {
+    for hidden in ["a\u{200b}da", "\u{202e}ada", "ada\u{2066}", "a\u{ad}da", "\u{feff}ada"] {
+        let error = read(ResourceKind::User, json!({ "userName": hidden })).unwrap_err();
+        assert_eq!(error.detail, "`userName` contains a character that cannot be seen");
+    }
+    for inert in ["../../x", "cn=admin,dc=x", "*)(uid=*", "{{ 7 }}", "آدا", "阿达", "ada "] {
+        let user = read(ResourceKind::User, json!({ "userName": inert })).unwrap();
+        assert_eq!(user.attributes["userName"], inert);
+    }
+    // In a name for people they are kept, where some scripts need them.
+    let joined = json!({ "displayName": "نام\u{200c}ها" });
+    check(joined.clone(), joined);
+}
+
+#[test]
 fn required_attributes_are_there_and_not_blank() {
-    for name in [json!(null), json!(""), json!(" \t")] {
+    for name in [json!(null), json!(""), json!("  ")] {
         let error = read(ResourceKind::User, json!({ "userName": name })).unwrap_err();
         assert_eq!(error.scim_type, Some(ScimType::InvalidValue));
         assert!(error.detail.contains("`userName` is required"), "{}", error.detail);
