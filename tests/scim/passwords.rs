@@ -11,6 +11,7 @@ use crate::relay::{Answer, Relay, Setting};
 
 const CANARY: &str = "c4n4ry";
 const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 fn ada() -> Value {
@@ -97,7 +98,15 @@ async fn it_cannot_be_found_out_by_filters_or_by_order() {
         let refused = relay.get(&path).await.refusal(400);
         assert_eq!(refused["scimType"], "invalidFilter", "{filter}");
     }
-    relay.get("/Users?sortBy=password").await.refusal(400);
+    for path in ["/Users", "/"] {
+        relay.get(&format!("{path}?sortBy=password")).await.refusal(400);
+        relay.get(&format!("{path}?filter=password%20pr")).await.refusal(400);
+        let search = json!({ "schemas": [SEARCH], "filter": "password sw \"c\"" });
+        let path = path.trim_end_matches('/');
+        relay.post(&format!("{path}/.search"), &search).await.refusal(400);
+        let search = json!({ "schemas": [SEARCH], "attributes": ["password", "userName"] });
+        taken(&relay.post(&format!("{path}/.search"), &search).await, 200);
+    }
 }
 
 #[tokio::test]

@@ -91,22 +91,28 @@ impl Ldap {
                 }
                 _ => Secret::Attribute(name.clone(), values.clone()),
             };
-            let action = || format!("setting {name} of `{}`", link.address);
-            self.transport.write_secret(&link.address, secret).await.map_err(
-                |fault| match hidden.censored(fault).into_error(Kind::Write, &action()) {
-                    DeliveryError::Refused { reason } => DeliveryError::Partly {
-                        link: Box::new(link.clone()),
-                        reason: format!(
-                            "{reason}; all else is written. Another password from the provider, or \
-                             a retry, tries again; skipping goes on without this one"
-                        ),
-                    },
-                    other => other,
-                },
-            )?;
+            let written = self.transport.write_secret(&link.address, secret).await;
+            written.map_err(|fault| failed(hidden.censored(fault), name, link))?;
         }
         Ok(())
     }
+}
+
+/// Whatever the server has against this password, or against passwords over such a connection, the
+/// rest of the entry is written and so is everybody else's.
+fn failed(fault: Fault, name: &str, link: &Link) -> DeliveryError {
+    let is_answer = fault.code().is_some();
+    let said = match fault.into_error(Kind::Write, &format!("setting {name} of `{}`", link.address))
+    {
+        DeliveryError::Refused { reason } => reason,
+        DeliveryError::Credentials { what, .. } if is_answer => what,
+        other => return other,
+    };
+    let reason = format!(
+        "{said}; all else is written. Another password from the provider, or a retry, tries again; \
+         skipping goes on without this one"
+    );
+    DeliveryError::Partly { link: Box::new(link.clone()), reason }
 }
 
 /// Where a password must not go.
@@ -181,6 +187,8 @@ fn check_users(users: &Users, problems: &mut Vec<Problem>) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use scim_relay_sdk::connector::Stage;
     use scim_relay_sdk::testing::ada;
 
     use super::*;
@@ -208,6 +216,24 @@ mod tests {
             fault.into_error(Kind::Write, "x").to_string(),
             "x: the server answered constraintViolation (19), \"*** is too short\""
         );
+    }
+
+    #[test]
+    fn what_the_server_has_against_a_password_stops_nobody_else() {
+        let link = Link {
+            target_id: "1".to_owned(),
+            address: "uid=ada".to_owned(),
+            hash: None,
+            stage: Stage::Active,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let partly = |fault| matches!(failed(fault, "x", &link), DeliveryError::Partly { .. });
+        // Too weak, confidentiality required, no right to, unwilling.
+        assert!([19, 13, 50, 53].into_iter().all(|code| partly(Fault::refusal(code, ""))));
+        // Busy, vanished; and what is no answer at all.
+        assert!(![51, 32].into_iter().any(|code| partly(Fault::refusal(code, ""))));
+        assert!(!partly(Fault::Setup { what: "the bind was refused".to_owned() }));
+        assert!(!partly(Fault::Lost { source: "timeout".into(), closed: false }));
     }
 
     #[test]
