@@ -169,6 +169,7 @@ impl Directory {
             memberships: form.wants_memberships(),
         };
         let request = ListRequest {
+            base: Arc::clone(&self.base),
             kinds: forms.iter().map(wanted).collect(),
             filter: query.filter.clone(),
             sort: query.sort.clone(),

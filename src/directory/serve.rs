@@ -121,7 +121,7 @@ impl Form {
             location(&self.base, *kind, *id),
         )
         .expect("writing to a string");
-        if !self.projection.is_default() {
+        if !self.projection.is_about(self.beside) {
             text.push('}');
             text = self.projected(*kind, &text)?;
             text.pop();

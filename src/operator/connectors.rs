@@ -196,6 +196,7 @@ impl Operator {
             let filter = Filter::parse(&format!("{attribute} eq {quoted}"))
                 .map_err(|error| OperatorError::Invalid(error.to_string()))?;
             let request = ListRequest {
+                base: "".into(),
                 kinds: vec![Wanted { kind, memberships: false }],
                 filter: Some(filter),
                 sort: None,

@@ -126,6 +126,8 @@ pub enum Deletion {
 /// Which resources, in which order, and which page of them.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
+    /// Of the organization: a resource's `meta.location` begins with it.
+    pub base: Arc<str>,
     pub kinds: Vec<Wanted>,
     pub filter: Option<Filter>,
     /// None: in the order of creation.

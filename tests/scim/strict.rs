@@ -106,3 +106,16 @@ async fn without_strict_the_same_is_carried_out_and_counted_also_where_it_fails(
     assert_eq!(answer.status, 200);
     assert!(relay.metrics.text().contains("quirk=\"string_boolean\"} 2\n"));
 }
+
+#[tokio::test]
+async fn a_deviation_in_a_question_is_refused_too() {
+    let relay = strict().await;
+    let look_up = "/Users?filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22a%22";
+    let refusal = relay.get(look_up).await.refusal(400);
+    assert!(refusal["detail"].as_str().unwrap().contains("compared_value_path"), "{refusal}");
+    let refusal = relay.post("/.search", &json!({ "count": 1 })).await.refusal(400);
+    assert!(refusal["detail"].as_str().unwrap().contains("missing_schemas"), "{refusal}");
+    let urn = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+    assert_eq!(relay.post("/.search", &json!({ "schemas": [urn] })).await.status, 200);
+    assert!(counted(&relay, "compared_value_path") && counted(&relay, "missing_schemas"));
+}

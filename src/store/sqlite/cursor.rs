@@ -99,6 +99,7 @@ mod tests {
         let schemas = Schemas::builtin();
         let types: Vec<_> = kinds.iter().map(|kind| schemas.of(*kind)).collect();
         let request = ListRequest {
+            base: "".into(),
             kinds: kinds.iter().map(|&kind| Wanted { kind, memberships: false }).collect(),
             filter: (!filter.is_empty()).then(|| Filter::parse(filter).unwrap()),
             sort: (!sort.is_empty()).then(|| SortBy::parse(sort, None, &types).unwrap()),

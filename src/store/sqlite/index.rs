@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use scim_relay_sdk::scim::{self, Filter, ResourceId, ResourceKind, SortBy};
 
 use super::{kind_number, rows, sql};
-use crate::store::{OrgId, Result, Stored};
+use crate::store::{OrgId, Result};
 
 /// A value that every match must have, in a column that has an index.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(super) enum Index {
     ExternalId(String),
     GroupName(String),
     Member(ResourceId),
+    Group(ResourceId),
     /// It can match nothing: an id that is not one of ours.
     Nothing,
 }
@@ -24,13 +25,18 @@ impl Index {
         filter.required_equals().into_iter().find_map(|(path, value)| {
             let text = value.as_str()?;
             let id = || ResourceId::parse(text);
+            // The schema has this one without regard to case (RFC 7643 section 8.7.1).
+            let group = || ResourceId::parse(&scim::fold(text));
             match (path.as_str(), kind) {
                 ("id", _) => Some(id().map_or(Self::Nothing, Self::Id)),
                 ("username", ResourceKind::User) => Some(Self::UserName(scim::fold(text))),
                 ("externalid", _) => Some(Self::ExternalId(text.to_owned())),
                 ("displayname", ResourceKind::Group) => Some(Self::GroupName(scim::fold(text))),
-                ("members.value" | "members", ResourceKind::Group) => {
+                ("members.value", ResourceKind::Group) => {
                     Some(id().map_or(Self::Nothing, Self::Member))
+                }
+                ("groups.value", ResourceKind::User) => {
+                    Some(group().map_or(Self::Nothing, Self::Group))
                 }
                 _ => None,
             }
@@ -39,57 +45,61 @@ impl Index {
 
     /// Whether it finds one or two rather than any number.
     pub(super) fn is_unique(&self) -> bool {
-        !matches!(self, Self::Member(_))
+        !matches!(self, Self::Member(_) | Self::Group(_))
     }
 
+    /// The rows that have it.
     pub(super) fn look_up(
         &self,
         c: &Connection,
         organization: OrgId,
         kind: ResourceKind,
-    ) -> Result<Vec<Stored>> {
-        let number = kind_number(kind);
+    ) -> Result<Vec<i64>> {
         let (query, value): (String, &dyn rusqlite::ToSql) = match self {
             Self::Nothing => return Ok(Vec::new()),
-            Self::Id(id) => {
-                return Ok(rows::living(c, organization, kind, *id)?.into_iter().collect());
-            }
+            Self::Id(id) => (look_up_query(BY_ID), &id.0.as_bytes().to_vec()),
             Self::UserName(name) => (look_up_query(BY_USER_NAME), name),
             Self::ExternalId(id) => (look_up_query(BY_EXTERNAL_ID), id),
             Self::GroupName(name) => (look_up_query(BY_DISPLAY_NAME), name),
-            Self::Member(id) => (member_query(), &id.0.as_bytes().to_vec()),
+            Self::Member(id) => (ABOVE.to_owned(), &id.0.as_bytes().to_vec()),
+            Self::Group(id) => (BELOW.to_owned(), &id.0.as_bytes().to_vec()),
         };
         c.prepare_cached(&query)
             .and_then(|mut s| {
-                s.query_map(params![organization.0, number, value], rows::stored)?.collect()
+                s.query_map(params![organization.0, kind_number(kind), value], |row| row.get(0))?
+                    .collect()
             })
             .map_err(sql)
     }
 }
 
 /// Where to look, since a planner without statistics may well read everybody, in order.
+pub(super) const BY_ID: [&str; 2] = ["resource_public_id", "public_id = ?3"];
 pub(super) const BY_USER_NAME: [&str; 2] = ["resource_user_name", "user_name = ?3"];
 pub(super) const BY_EXTERNAL_ID: [&str; 2] = ["resource_external_id", "external_id = ?3"];
 pub(super) const BY_DISPLAY_NAME: [&str; 2] = ["resource_display_name", "display_name = ?3"];
 
 pub(super) fn look_up_query([index, condition]: [&str; 2]) -> String {
     format!(
-        "SELECT {} FROM resource INDEXED BY {index}
-         WHERE organization = ?1 AND kind = ?2 AND {condition} AND deleted IS NULL ORDER BY id",
-        rows::COLUMNS
+        "SELECT id FROM resource INDEXED BY {index}
+         WHERE organization = ?1 AND kind = ?2 AND {condition} AND deleted IS NULL"
     )
 }
 
-pub(super) fn member_query() -> String {
-    format!(
-        "SELECT {} FROM resource
-         WHERE organization = ?1 AND kind = ?2 AND deleted IS NULL
-               AND id IN (SELECT m.group_id FROM resource r CROSS JOIN member m ON m.member_id = r.id
-                          WHERE r.organization = ?1 AND r.kind IN (0, 1) AND r.public_id = ?3)
-         ORDER BY id",
-        rows::COLUMNS
-    )
-}
+/// The groups that name somebody.
+pub(super) const ABOVE: &str = "
+    SELECT g.id FROM resource r CROSS JOIN member m ON m.member_id = r.id
+                                CROSS JOIN resource g ON g.id = m.group_id
+    WHERE r.organization = ?1 AND r.kind IN (0, 1) AND r.public_id = ?3
+          AND g.kind = ?2 AND g.deleted IS NULL";
+
+/// Whom a group names, itself or through groups in it.
+pub(super) const BELOW: &str = "
+    WITH RECURSIVE below (id) AS (
+        SELECT id FROM resource WHERE organization = ?1 AND kind = 1 AND public_id = ?3
+        UNION SELECT m.member_id FROM below CROSS JOIN member m ON m.group_id = below.id)
+    SELECT r.id FROM below CROSS JOIN resource r ON r.id = below.id
+    WHERE r.kind = ?2 AND r.deleted IS NULL";
 
 /// An order that an index has.
 #[derive(Debug)]

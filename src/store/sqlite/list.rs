@@ -166,7 +166,7 @@ impl List {
         let ty = self.schemas.of(stored.kind);
         let mut ancestry = Ancestry::new(c, self.organization);
         let needs = Needs::of(None, Some(sort), ty);
-        let read = needs.read(c, self.organization, &mut ancestry, &stored)?;
+        let read = needs.read(c, self.organization, &self.request.base, &mut ancestry, &stored)?;
         Ok(match sort.key(&read, ty) {
             SortKey::Text(text) => Some(text),
             _ => None,
@@ -282,7 +282,8 @@ impl List {
             let Some((_, needs)) = needs.iter().find(|(kind, _)| *kind == stored.kind) else {
                 return Ok(());
             };
-            let read = needs.read(c, self.organization, &mut ancestry, &stored)?;
+            let read =
+                needs.read(c, self.organization, &self.request.base, &mut ancestry, &stored)?;
             if filter.is_none_or(|filter| filter.matches(&read, ty)) {
                 let key = sort.map_or(SortKey::Missing, |sort| sort.key(&read, ty));
                 show(stored, key);
@@ -295,8 +296,11 @@ impl List {
                 for (kind, index) in indexes {
                     found.extend(index.look_up(c, self.organization, *kind)?);
                 }
-                found.sort_unstable_by_key(|stored| stored.row);
-                found.into_iter().try_for_each(look_at)
+                found.sort_unstable();
+                for row in found {
+                    self.row(c, row)?.map_or(Ok(()), &mut look_at)?;
+                }
+                Ok(())
             }
             Plan::Everyone(kinds) | Plan::Scan(kinds) => {
                 let mut statement = c.prepare_cached(&everyone_query(kinds)).map_err(sql)?;

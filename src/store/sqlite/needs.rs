@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use rusqlite::Connection;
-use scim_relay_sdk::scim::{AttrPath, Attributes, Filter, ResourceKind, ResourceType, SortBy};
+use scim_relay_sdk::scim::{
+    AttrPath, Attributes, Filter, Membership, ResourceId, ResourceKind, ResourceType, SortBy,
+};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::members::{self, Ancestry};
 use super::rows;
@@ -39,6 +41,7 @@ impl Needs {
         &self,
         c: &Connection,
         organization: OrgId,
+        base: &str,
         ancestry: &mut Ancestry<'_>,
         stored: &Stored,
     ) -> Result<Attributes> {
@@ -47,23 +50,35 @@ impl Needs {
             StoreError::Broken(format!("a stored resource is not a JSON object: {error}"))
         })?;
         if self.meta {
-            attributes.insert("meta".to_owned(), rows::meta(stored));
+            let mut meta = rows::meta(stored);
+            meta["location"] = address(base, stored.kind, stored.id);
+            attributes.insert("meta".to_owned(), meta);
         }
         if self.memberships {
-            let (name, all) = match stored.kind {
-                ResourceKind::User => ("groups", json!(ancestry.of(stored.row)?)),
+            let mut all = Vec::new();
+            let mut tell = |one: Membership| {
+                let mut entry = json!(one);
+                entry["$ref"] = address(base, one.relation.kind(), one.id);
+                all.push(entry);
+            };
+            let name = match stored.kind {
+                ResourceKind::User => {
+                    ancestry.of(stored.row)?.into_iter().for_each(tell);
+                    "groups"
+                }
                 ResourceKind::Group => {
-                    let mut members = Vec::new();
-                    members::of_group(c, organization, stored.row, &mut |one| {
-                        members.push(json!(one));
-                    })?;
-                    ("members", members.into())
+                    members::of_group(c, organization, stored.row, &mut tell)?;
+                    "members"
                 }
             };
-            attributes.insert(name.to_owned(), all);
+            attributes.insert(name.to_owned(), all.into());
         }
         Ok(attributes)
     }
+}
+
+fn address(base: &str, kind: ResourceKind, id: ResourceId) -> Value {
+    format!("{base}/{}/{id}", kind.endpoint()).into()
 }
 
 /// Under which key of the stored object a path's value is.

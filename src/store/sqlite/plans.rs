@@ -77,6 +77,7 @@ fn lists_go_by_index() {
     check(&list::everyone_query(&[ResourceKind::User]), &[living]);
     check(&list::everyone_query(&ResourceKind::ALL), &[living, "MERGE (UNION ALL)"]);
     for (look_up, index) in [
+        (index::BY_ID, "resource_public_id (organization=? AND kind=? AND public_id=?)"),
         (index::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),
         (
             index::BY_EXTERNAL_ID,
@@ -86,10 +87,8 @@ fn lists_go_by_index() {
     ] {
         check(&index::look_up_query(look_up), &[index]);
     }
-    check(
-        &index::member_query(),
-        &["member_of (member_id=?)", "resource_living (organization=? AND kind=? AND id=?)"],
-    );
+    check(index::ABOVE, &["member_of (member_id=?)", "INTEGER PRIMARY KEY (rowid=?)"]);
+    check(index::BELOW, &["PRIMARY KEY (group_id=?)", "INTEGER PRIMARY KEY (rowid=?)"]);
 }
 
 #[test]

@@ -322,6 +322,7 @@ impl Kit {
 /// The first page of these types, with what comes with each.
 pub(super) fn request(kinds: &[ResourceKind], filter: &str) -> ListRequest {
     ListRequest {
+        base: "https://x".into(),
         kinds: kinds.iter().map(|&kind| Wanted { kind, memberships: true }).collect(),
         filter: (!filter.is_empty()).then(|| Filter::parse(filter).unwrap()),
         sort: None,

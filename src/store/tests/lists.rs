@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Schemas, SortBy, Start};
 
 use super::kit::{Kit, done, request};
-use crate::store::{Content, ListRequest, Listing, Lookups, Page, Stored};
+use crate::store::{Content, ListRequest, Listing, Lookups, Page, Scribe, Store, Stored};
 
 #[tokio::test]
 async fn lists_come_in_the_order_of_creation_and_pages_do_not_shift() {
@@ -68,13 +68,16 @@ fn content(person: &Person, kind: ResourceKind) -> Content {
 }
 
 /// Each of these goes by an index; behind `not (not (...))` it cannot.
-const FILTERS: [&str; 6] = [
+const FILTERS: [&str; 9] = [
     "NAME eq \"ADA\"",
     "NAME eq \"\u{e5}se\" and externalId eq \"A\"",
     "externalId eq \"a\"",
     "id eq \"ID\"",
     "id eq \"none of ours\"",
     "MEMBERS.value eq \"ID\"",
+    "groups.value eq \"ID\"",
+    "groups[value eq \"UPPER\"]",
+    "groups eq \"ID\" and userName eq \"bob\"",
 ];
 
 proptest! {
@@ -84,16 +87,19 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let kit = Kit::new().await;
-            let mut ids = Vec::new();
+            let (mut ids, mut last) = (Vec::new(), None);
             for person in &people {
                 let kind = ResourceKind::User;
                 let written = kit.created(content(person, kind), kind, &[]).await;
                 let crate::store::Written::Done { stored, .. } = written else { continue };
                 ids.push(stored.id);
                 let kind = ResourceKind::Group;
-                let members: &[&_] = if person.in_group { &[&stored] } else { &[] };
+                let both: Vec<&Stored> = last.iter().chain([&stored]).collect();
+                let members = if person.in_group { &both[..] } else { &[] };
                 let group = done(kit.created(content(person, kind), kind, members).await);
                 ids.push(group.id);
+                // The next group has this one in it.
+                last = (!person.deleted).then(|| group.clone());
                 if person.deleted {
                     kit.delete(&stored).await;
                     kit.delete(&group).await;
@@ -103,6 +109,7 @@ proptest! {
                 for (kind, name) in [(ResourceKind::User, "userName"), (ResourceKind::Group, "displayName")] {
                     for filter in FILTERS {
                         let filter = filter.replace("NAME", name).replace("ID", &id.to_string());
+                        let filter = filter.replace("UPPER", &id.to_string().to_uppercase());
                         let filter = filter.replace("MEMBERS", "members");
                         let scan = format!("not (not ({filter}))");
                         assert!(Filter::parse(&scan).unwrap().required_equals().is_empty());
@@ -132,6 +139,9 @@ async fn a_filter_may_read_members_groups_and_meta() {
     let total = async |kind, filter: &str| kit.list(kind, Some(filter), 0, 10).await.total;
     assert_eq!(total(ResourceKind::Group, "members pr").await, 1);
     assert_eq!(total(ResourceKind::User, "groups.display eq \"choir\"").await, 1);
+    let ada = format!("https://x/Users/{}", ada.id);
+    assert_eq!(total(ResourceKind::User, &format!("meta.location eq \"{ada}\"")).await, 1);
+    assert_eq!(total(ResourceKind::Group, &format!("members.$ref eq \"{ada}\"")).await, 1);
     assert_eq!(total(ResourceKind::User, "meta.version eq \"W/\\\"1\\\"\"").await, 2);
     assert_eq!(total(ResourceKind::User, "meta.created gt \"2026-01-01T00:00:00Z\"").await, 2);
     let wanted = request(&[ResourceKind::User], "groups.display eq \"choir\"");
@@ -364,4 +374,31 @@ async fn a_page_brings_the_memberships_that_were_asked_for() {
     };
     assert_eq!(beside(true).await, [of(&[&choir]), of(&[&choir]), of(&[&ada, &bob])]);
     assert_eq!(beside(false).await, ["", "", ""]);
+}
+
+/// RFC 7644 section 3.4.2.4 lets a page be shorter than asked for, and a large one must be.
+#[tokio::test]
+async fn a_page_that_grows_too_large_ends_early() {
+    let kit = Kit::new().await;
+    let people = kit.users(3).await;
+    let listed = async |start: Start| {
+        let scribe: Scribe = Box::new(|_, _| Ok("x".repeat(20 << 20)));
+        let list = ListRequest { start, ..request(&USERS, "") };
+        let schemas = Schemas::builtin();
+        match kit.store.list(kit.north, &schemas, list, scribe).await.unwrap() {
+            Listing::Page(page) => page,
+            other => panic!("no page: {other:?}"),
+        }
+    };
+    let by_index = listed(Start::Index(2)).await;
+    assert_eq!((by_index.total, ids(&by_index)), (3, vec![people[1].id]));
+    let (mut seen, mut start) = (Vec::new(), Start::Cursor(None));
+    while seen.len() < 3 {
+        let page = listed(start).await;
+        assert_eq!(page.resources.len(), 1);
+        seen.extend(ids(&page));
+        assert_eq!(page.next.is_none(), seen.len() == 3);
+        start = Start::Cursor(page.next);
+    }
+    assert_eq!(seen, people.iter().map(|one| one.id).collect::<Vec<_>>());
 }

@@ -133,7 +133,9 @@ impl Parameters {
         };
         if let Some(filter) = &filter {
             filter.check_any(types)?;
-            types.iter().for_each(|ty| quirks.extend(filter.quirks(ty)));
+            for ty in types {
+                quirks.extend(filter.quirks(ty));
+            }
         }
         let order = self.sort_order.as_deref().map(str::trim);
         // Without `sortBy`, `sortOrder` says nothing.

@@ -66,20 +66,10 @@ impl Projection {
         !self.is_asked() && !self.hides
     }
 
-    /// Whether a group's members are worth reading for this answer.
-    pub fn wants_members(&self) -> bool {
-        self.wants("members")
-    }
-
-    /// Whether the groups of a user are.
-    pub fn wants_groups(&self) -> bool {
-        self.wants("groups")
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        let is = |path: &AttrPath| path.schema.is_none() && path.attribute == name;
-        !self.excluded.iter().any(|path| is(path) && path.sub.is_none())
-            && self.included.as_ref().is_none_or(|paths| paths.iter().any(is))
+    /// Whether everything is shown but, perhaps, parts of this one attribute.
+    pub fn is_about(&self, attribute: &str) -> bool {
+        let about = |path: &AttrPath| path.schema.is_none() && path.attribute == attribute;
+        self.included.is_none() && self.excluded.iter().all(about)
     }
 
     /// Takes out of `resource` what the answer does not show. `id` and `schemas` always stay, and
@@ -195,14 +185,6 @@ mod tests {
         assert_eq!(Value::Object(shown), expected, "{attributes} | {excluded}");
     }
 
-    #[track_caller]
-    fn check_wants(attributes: &str, excluded: &str, members: bool) {
-        let schemas = Schemas::builtin();
-        let ty = schemas.of(ResourceKind::Group);
-        let projection = Projection::parse(Some(attributes), Some(excluded), ty).unwrap();
-        assert_eq!(projection.wants_members(), members, "{attributes} | {excluded}");
-    }
-
     #[test]
     fn only_what_is_asked_for_is_shown() {
         check("userName", "", json!({ "userName": "ada" }));
@@ -284,15 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn members_are_read_only_where_they_are_shown() {
-        check_wants("", "", true);
-        check_wants("members", "", true);
-        check_wants("members.value", "", true);
-        check_wants("displayName", "", false);
-        check_wants("", "members", false);
-        check_wants("", "Members", false);
-        check_wants("", "members.display", true);
-        check_wants("", "displayName", true);
+    fn what_is_excluded_may_be_one_attribute_alone() {
+        let schemas = Schemas::builtin();
+        let ty = schemas.of(ResourceKind::Group);
+        for (attributes, excluded, expected) in [
+            (None, None, true),
+            (None, Some("Members"), true),
+            (None, Some("members.display,members.$ref"), true),
+            (None, Some("members,displayName"), false),
+            (Some("displayName"), Some("members"), false),
+        ] {
+            let projection = Projection::parse(attributes, excluded, ty).unwrap();
+            assert_eq!(projection.is_about("members"), expected, "{attributes:?} {excluded:?}");
+        }
     }
 
     #[test]

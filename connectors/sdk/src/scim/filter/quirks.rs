@@ -25,7 +25,9 @@ impl Filter {
 fn collect(filter: &Filter, names: Names<'_>, quirks: &mut Quirks) {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => {
-            parts.iter().for_each(|part| collect(part, names, quirks));
+            for part in parts {
+                collect(part, names, quirks);
+            }
         }
         Filter::Not(inner) => collect(inner, names, quirks),
         Filter::Compare { path, value: Value::String(_), .. } => {
