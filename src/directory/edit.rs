@@ -1,8 +1,8 @@
 //! Writes: evaluated here, committed by the store by compare-and-set on the version.
 
 use scim_relay_sdk::scim::{
-    self, Attributes, MemberOp, PatchRequest, Projection, Quirks, ResourceId, ResourceKind,
-    ScimType, keep, normalize,
+    self, Attributes, MemberOp, PatchRequest, Patched, Projection, Quirk, Quirks, ResourceId,
+    ResourceKind, ScimType, keep, normalize,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -104,7 +104,8 @@ impl<'a> Editor<'a> {
         let ty = directory.resource_type(kind);
         let request = PatchRequest::parse(body)?;
         let evaluate = |stored: &Stored, before: &Attributes| {
-            let patched = request.apply(before, ty)?;
+            let mut patched = request.apply(before, ty)?;
+            leave_out_strangers(&mut patched);
             let after = &patched.attributes;
             let content = self.content(stored, before, after, patched.password.as_ref());
             Ok(Next { content, members: patched.member_ops, quirks: patched.quirks })
@@ -222,6 +223,20 @@ impl<'a> Editor<'a> {
             Written::MemberOfItself => {
                 refused(scim::Error::invalid_value("members: a group cannot be a member of itself"))
             }
+        }
+    }
+}
+
+/// What is added to a group and is not even an id of ours names nobody here, and never will: it is
+/// left out, so that the others get in. An id that might have been somebody's is refused later; and
+/// in a `replace` everything unknown is, since those who are not listed have to leave.
+fn leave_out_strangers(patched: &mut Patched) {
+    for operation in &mut patched.member_ops {
+        let MemberOp::Add(members) = operation else { continue };
+        let given = members.len();
+        members.retain(|member| ResourceId::parse(&member.value).is_some());
+        if members.len() < given {
+            patched.quirks.note(Quirk::UnknownMember, "members");
         }
     }
 }

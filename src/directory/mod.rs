@@ -159,6 +159,12 @@ impl Directory {
         Ok(self.served(&stored, body, &Quirks::default(), false))
     }
 
+    /// Whether this is a group of more members than `than`, told without reading them.
+    pub async fn has_more_members(&self, id: &str, than: usize) -> Result<bool> {
+        let Some(group) = ResourceId::parse(id) else { return Ok(false) };
+        Ok(self.store.has_more_members(self.organization, group, than).await?)
+    }
+
     /// A page of those that match (RFC 7644 section 3.4.2), as a ListResponse.
     pub async fn list(&self, query: &ListQuery) -> Result<String> {
         self.permit(&query.quirks)?;

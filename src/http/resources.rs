@@ -13,6 +13,9 @@ use crate::directory::Served;
 type Kind = Extension<ResourceKind>;
 type Answer = Result<Response, Failure>;
 
+/// How many members a group may have and still be the answer to a PATCH of it.
+const MEMBERS_SENT_BACK: usize = 100;
+
 /// RFC 7644 section 3.4.1; a client that has this version already is spared it.
 pub(super) async fn read(Extension(kind): Kind, call: Call, Id(id): Id) -> Answer {
     let projection = call.projection(call.ty(kind))?;
@@ -47,8 +50,8 @@ pub(super) async fn replace(
     Ok(answer(StatusCode::OK, true, served, Some("updated")))
 }
 
-/// RFC 7644 section 3.5.2. A user is sent back; a group is not unless attributes are asked for,
-/// since its members may be many, and whoever adds one does not want to read them all.
+/// RFC 7644 section 3.5.2: what was changed is sent back, or nothing. Whoever adds a member to a
+/// great group does not want to read all of them, unless attributes are asked for.
 pub(super) async fn patch(
     Extension(kind): Kind,
     call: Call,
@@ -58,13 +61,15 @@ pub(super) async fn patch(
     let editor = call.caller.editor()?;
     let ty = call.ty(kind);
     let mut projection = call.projection(ty)?;
-    let with_body = kind == ResourceKind::User || projection.is_asked();
-    if !with_body {
+    let unread = kind == ResourceKind::Group
+        && !projection.is_asked()
+        && call.caller.directory.has_more_members(&id, MEMBERS_SENT_BACK).await?;
+    if unread {
         projection = Projection::parse(None, Some("members"), ty)?;
     }
     let served = editor.patch(kind, &id, body, &call.precondition, &projection).await?;
-    let status = if with_body { StatusCode::OK } else { StatusCode::NO_CONTENT };
-    Ok(answer(status, with_body, served, Some("updated")))
+    let status = if unread { StatusCode::NO_CONTENT } else { StatusCode::OK };
+    Ok(answer(status, !unread, served, Some("updated")))
 }
 
 /// RFC 7644 section 3.6.

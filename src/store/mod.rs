@@ -126,6 +126,13 @@ pub trait Store: Send + Sync {
         id: ResourceId,
         scribe: Scribe,
     ) -> Result<Option<(Stored, String)>>;
+    /// Whether a group has more members than this; counts no further.
+    async fn has_more_members(
+        &self,
+        organization: OrgId,
+        group: ResourceId,
+        than: usize,
+    ) -> Result<bool>;
     /// The newest changes of a resource, newest first.
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>>;
 

@@ -1,4 +1,5 @@
-//! The SCIM service before strangers: what identity providers say, to the program itself.
+//! The SCIM service before strangers: judges that others wrote, and what identity providers say.
+//! Both talk to the program itself.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test, helpers included")]
 
@@ -7,4 +8,6 @@
 mod kit;
 
 mod conversation;
+mod judges;
+mod python;
 mod replay;

@@ -42,6 +42,24 @@ async fn every_provider_is_answered_as_it_expects() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
 }
 
+#[tokio::test]
+async fn a_strict_organization_has_exactly_the_conversations_without_deviations() {
+    let conversations = conversation::all();
+    let strict = |one: &Conversation| format!("[organizations.{}]\nstrict = true\n", one.name);
+    let mut setup = Setup::new();
+    setup.lines.extend(conversations.iter().map(strict));
+    let relay = setup.start().await;
+    for conversation in &conversations {
+        let held = hold(conversation, &relay.provider(&conversation.name)).await;
+        if conversation.quirks.is_empty() {
+            assert_eq!(held, Ok(()));
+        } else {
+            let refused = held.as_ref().err().is_some_and(|why| why.contains("the status is 400 "));
+            assert!(refused, "{}: {held:?}", conversation.name);
+        }
+    }
+}
+
 /// Goes through a conversation up to the first step that is not answered as its file has it.
 async fn hold(conversation: &Conversation, provider: &Provider) -> Result<(), String> {
     let mut kept = Kept::default();

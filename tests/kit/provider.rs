@@ -127,13 +127,13 @@ impl Provider {
 
     pub(crate) async fn join(&self, group: &str, person: &str) {
         let operation = json!([{ "op": "add", "path": "members", "value": [{ "value": person }] }]);
-        self.patch(&format!("Groups/{group}"), operation).await.expect(204);
+        self.patch(&format!("Groups/{group}"), operation).await.expect(200);
     }
 
     pub(crate) async fn leave(&self, group: &str, person: &str) {
         let path = format!("members[value eq \"{person}\"]");
         let operation = json!([{ "op": "remove", "path": path }]);
-        self.patch(&format!("Groups/{group}"), operation).await.expect(204);
+        self.patch(&format!("Groups/{group}"), operation).await.expect(200);
     }
 }
 

@@ -301,7 +301,8 @@ impl Relay {
 
     /// A user's id.
     pub(crate) async fn user(&self, name: &str) -> String {
-        let answer = self.post("/Users", &serde_json::json!({ "userName": name })).await;
+        let user = serde_json::json!({ "userName": name, "displayName": name });
+        let answer = self.post("/Users", &user).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.id()
     }

@@ -159,7 +159,7 @@ const TABLE: &[Line] = &[
         "/Groups/GROUP",
         &[("if-match", "*")],
         r#"{"Operations":[{"op":"remove","path":"members"}]}"#,
-        204,
+        200,
         "",
     ),
     ("POST", "/Users", &[("if-none-match", "*")], r#"{"userName":"new"}"#, 201, ""),

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use scim_relay_sdk::connector::MemberRef;
 use scim_relay_sdk::scim::{Membership, Relation, ResourceId, ResourceKind};
 
-use super::{kind_of, rows, sql};
+use super::{kind_number, kind_of, rows, sql};
 use crate::store::{Memberships, OrgId, Result, RowId, Scribe, Stored};
 
 /// A resource as `scribe` writes it down while its memberships are read.
@@ -73,6 +73,27 @@ pub(super) fn of_group(
 pub(super) const MEMBERS: &str = "
     SELECT r.public_id, r.kind, r.label FROM member m CROSS JOIN resource r ON r.id = m.member_id
     WHERE m.group_id = ?1 AND r.organization = ?2 ORDER BY m.member_id";
+
+/// Whether a group has more members than this.
+pub(super) fn are_more(
+    c: &Connection,
+    organization: OrgId,
+    group: ResourceId,
+    than: usize,
+) -> Result<bool> {
+    c.prepare_cached(
+        "SELECT EXISTS (
+             SELECT 1 FROM resource r JOIN member m ON m.group_id = r.id
+             WHERE r.organization = ?1 AND r.kind = ?2 AND r.public_id = ?3 LIMIT 1 OFFSET ?4)",
+    )
+    .and_then(|mut s| {
+        let kind = kind_number(ResourceKind::Group);
+        s.query_row(params![organization.0, kind, group.0.as_bytes(), than as i64], |row| {
+            row.get(0)
+        })
+    })
+    .map_err(sql)
+}
 
 /// The groups above users. What was read of a group is kept: a page of a hundred pupils is in a few
 /// classes.

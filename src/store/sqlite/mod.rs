@@ -297,6 +297,15 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn has_more_members(
+        &self,
+        organization: OrgId,
+        group: ResourceId,
+        than: usize,
+    ) -> Result<bool> {
+        self.readers.look_up(|c| members::are_more(c, organization, group, than)).await
+    }
+
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>> {
         self.readers.read(move |c| resources::log(c, organization, resource, limit)).await
     }

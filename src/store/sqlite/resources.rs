@@ -30,8 +30,7 @@ pub(super) fn create(
         .prepare_cached(
             "INSERT INTO resource (organization, kind, public_id, version, body, created, modified,
                                    user_name, display_name, external_id, label)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8,
-                     coalesce(?4 ->> '$.displayName', ?4 ->> '$.userName'))",
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8, ?4 ->> '$.displayName')",
         )
         .map_err(sql)?
         .execute(params![
@@ -118,16 +117,15 @@ pub(super) fn update(
         return Ok(Done::quiet(Written::Done { stored, changed: false }));
     }
     stored.version += 1;
-    stored.modified = origin.now;
     let now = millis(origin.now);
+    stored.modified = time(now);
     let (mut attributes, mut password) = (Vec::new(), None);
     if let Some(content) = content {
         let lookups = &content.lookups;
         let written = c
             .prepare_cached(
                 "UPDATE resource SET version = ?2, modified = ?3, body = ?4, user_name = ?5,
-                        display_name = ?6, external_id = ?7,
-                        label = coalesce(?4 ->> '$.displayName', ?4 ->> '$.userName')
+                        display_name = ?6, external_id = ?7, label = ?4 ->> '$.displayName'
                  WHERE id = ?1",
             )
             .map_err(sql)?

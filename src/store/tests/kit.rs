@@ -374,7 +374,7 @@ pub(super) fn titled(name: &str, title: &str) -> Content {
         external_id: Some(format!("ext-{name}")),
         ..Lookups::default()
     };
-    let body = json!({ "userName": name, "externalId": format!("ext-{name}"), "title": title });
+    let body = json!({ "userName": name, "displayName": name, "externalId": format!("ext-{name}"), "title": title });
     Content { body: body.to_string(), lookups, changed: vec!["title".to_owned()], password: None }
 }
 

@@ -214,7 +214,7 @@ async fn the_root_lists_both_types_in_the_order_of_creation() {
         ("meta.resourceType eq \"User\"", "ada bob"),
         ("meta.resourceType eq \"Group\" and not (members pr)", "band"),
         ("meta.resourceType eq \"Cat\"", ""),
-        ("userName sw \"a\" or displayName sw \"b\"", "ada band"),
+        ("userName sw \"a\" or displayName sw \"ba\"", "ada band"),
         ("userName eq \"ADA\"", "ada"),
         ("displayName eq \"Band\"", "band"),
         ("not (userName eq \"ada\")", "choir bob band"),

@@ -4,7 +4,7 @@ use scim_relay_sdk::connector::Verb;
 use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceKind};
 
 use super::kit::{Kit, done, group, titled, user, values};
-use crate::store::{Deletion, State, Store, Written};
+use crate::store::{Deletion, Origin, State, Store, Update, Written};
 
 #[tokio::test]
 async fn a_write_its_change_and_its_queue_rows_are_one() {
@@ -97,7 +97,7 @@ async fn a_version_that_was_overtaken_is_refused() {
     let kit = Kit::new().await;
     let ada = kit.user("ada").await;
     kit.change(&ada, "ada", "first").await;
-    let update = crate::store::Update {
+    let update = Update {
         kind: ResourceKind::User,
         id: ada.id,
         expected: Some(1),
@@ -209,4 +209,25 @@ async fn the_log_says_what_changed_and_who_joined() {
     assert_eq!(log[2].joined[0].external_id.as_deref(), Some("ext-ada"));
     let newest = kit.store.log(kit.north, choir.row, 1).await.unwrap();
     assert_eq!(newest[0].seq, log[0].seq);
+}
+
+#[tokio::test]
+async fn what_a_write_answers_is_what_a_read_says_to_the_last_digit_of_its_time() {
+    let kit = Kit::new().await;
+    let ada = kit.user("ada").await;
+    let origin =
+        Origin { now: kit.now() + jiff::SignedDuration::from_nanos(1_234_567), ..kit.origin() };
+    let update = Update {
+        kind: ada.kind,
+        id: ada.id,
+        expected: None,
+        content: Some(titled("ada", "Dr")),
+        members: Vec::new(),
+    };
+    let Written::Done { stored, .. } = kit.store.update(kit.north, update, origin).await.unwrap()
+    else {
+        panic!("it is written");
+    };
+    let read = kit.store.get(kit.north, ada.kind, ada.id).await.unwrap().unwrap();
+    assert_eq!(stored.modified, read.modified);
 }

@@ -43,6 +43,8 @@ pub enum Quirk {
     MissingEntry,
     /// A `remove` that lists what to remove in `value`.
     RemoveWithValue,
+    /// Something that is no id where a member is added; it was left out.
+    UnknownMember,
     /// An `id` among the values of a PATCH.
     IdInValue,
     /// Another read-only attribute among the values of a PATCH.
@@ -52,7 +54,7 @@ pub enum Quirk {
 }
 
 impl Quirk {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MissingSchemas,
         Self::UnknownSchema,
         Self::UnlistedSchema,
@@ -71,6 +73,7 @@ impl Quirk {
         Self::NoOperations,
         Self::MissingEntry,
         Self::RemoveWithValue,
+        Self::UnknownMember,
         Self::IdInValue,
         Self::ReadOnlyInValue,
         Self::ComparedValuePath,
@@ -118,6 +121,9 @@ impl Quirk {
                 ("missing_entry", "writes to a selected value that is not there (it is made)")
             }
             Self::RemoveWithValue => ("remove_with_value", "a `remove` with a `value`"),
+            Self::UnknownMember => {
+                ("unknown_member", "new members that are no ids of this service (left out)")
+            }
             Self::IdInValue => ("id_in_value", "an `id` among the values of a PATCH"),
             Self::ReadOnlyInValue => {
                 ("read_only_in_value", "read-only attributes among the values of a PATCH")
