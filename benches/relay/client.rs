@@ -114,6 +114,11 @@ pub(crate) fn member(add: bool, id: &str) -> Value {
     patch(&json!([{ "op": "Remove", "path": format!("members[value eq \"{id}\"]") }]))
 }
 
+pub(crate) fn members(ids: &[String]) -> Value {
+    let members: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+    patch(&json!([{ "op": "Add", "path": "members", "value": members }]))
+}
+
 fn patch(operations: &Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
 }

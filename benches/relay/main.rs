@@ -21,6 +21,8 @@ use client::Client;
 use relay::{Relay, Target};
 
 const USERS: usize = 10_000;
+/// Of the biggest group.
+const MEMBERS: usize = 100_000;
 const SECONDS: Duration = Duration::from_secs(5);
 
 fn main() {
@@ -31,6 +33,7 @@ fn main() {
         println!("bare SQLite, one row of 1.2 KB and three queue rows: {limit:.0}/s alone, {grouped:.0}/s by 32 a commit\n");
         println!("{:<34} {:>9} {:>9} {:>9} {:>10} {:>7}", "", "per s", "p50 ms", "p99 ms", "cpu ms", "limit");
         front(limit, grouped).await;
+        groups(limit).await;
         into_the_directory().await;
         start_up().await;
     });
@@ -134,6 +137,44 @@ async fn front(limit: f64, grouped: f64) {
         }
     });
     member.await.print("member of a group of 1,000, 8", Some(limit));
+    relay.stop();
+}
+
+/// One member in groups of three sizes, and the biggest group as a whole; the SCIM side alone.
+async fn groups(limit: f64) {
+    let relay = Relay::start(Target::None).await;
+    let ids = relay.prepare(MEMBERS + 1_000).await;
+    let (members, others) = ids.split_at(MEMBERS);
+    let mut biggest = String::new();
+    for size in [100, 1_000, MEMBERS] {
+        let group = relay.group(&members[..size]).await;
+        biggest.clone_from(&group);
+        let measured = relay.measure(8, SECONDS, |mut client, n| {
+            let (path, id) = (format!("/Groups/{group}"), others[n % others.len()].clone());
+            async move {
+                client.patch(&path, &client::member(n / 1_000 % 2 == 0, &id)).await;
+                client
+            }
+        });
+        measured.await.print(&format!("member of a group of {size}, 8"), Some(limit));
+    }
+    relay.forget_peak();
+    let before = relay.megabytes();
+    for (what, query) in [("whole", ""), ("ids", "?attributes=members.value")] {
+        let path = format!("/Groups/{biggest}{query}");
+        let measured = relay.measure(1, SECONDS, |mut client, _| {
+            let path = path.clone();
+            async move {
+                client.get(&path).await;
+                client
+            }
+        });
+        measured.await.print(&format!("get of {MEMBERS} members, {what}"), None);
+    }
+    println!(
+        "memory meanwhile: {before:.1} MB before, {:.1} MB at its peak",
+        relay.peak_megabytes()
+    );
     relay.stop();
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::slapd::{RELAY, RELAY_PASSWORD, SUFFIX, Slapd};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_scim-relay");
@@ -28,6 +28,8 @@ pub(crate) enum Target<'a> {
     Slapd(&'a Slapd),
     /// A port that nobody listens on.
     Nowhere,
+    /// No connector at all.
+    None,
 }
 
 pub(crate) struct Relay {
@@ -144,13 +146,16 @@ impl Relay {
     }
 
     pub(crate) async fn group(&self, members: &[String]) -> String {
-        let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
         let group = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
             "displayName": "Everyone",
-            "members": members,
         });
-        self.client().await.create_group(&group).await
+        let mut client = self.client().await;
+        let id = client.create_group(&group).await;
+        for some in members.chunks(10_000) {
+            client.patch(&format!("/Groups/{id}"), &client::members(some)).await;
+        }
+        id
     }
 
     /// A closed loop over so many connections, for so long.
@@ -184,8 +189,22 @@ impl Relay {
 
     /// Resident memory.
     pub(crate) fn megabytes(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most there was since [`forget_peak`](Self::forget_peak).
+    pub(crate) fn peak_megabytes(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    /// See `clear_refs` in proc(5).
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
+    fn memory(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
 
@@ -301,6 +320,7 @@ async fn configure(folder: &Path, port: u16, console: u16, target: Target<'_>) {
     )
     .unwrap();
     let connection = match target {
+        Target::None => return,
         Target::File => format!("url = \"ldif://{}\"\n", path("directory.ldif").display()),
         Target::Nowhere => format!(
             "url = \"ldap://127.0.0.1:{}\"\nallow_plaintext = true\n{}",

@@ -194,13 +194,16 @@ impl Directory {
             Listing::InvalidCursor => return Err(invalid_cursor().into()),
             Listing::ExpiredCursor => return Err(expired_cursor().into()),
         };
-        let mut body = serve::list_head(&page, &query.start);
-        body.reserve(page.resources.iter().map(|one| one.text.len() + 1).sum::<usize>() + 2);
-        for (index, one) in page.resources.iter().enumerate() {
-            if index > 0 {
-                body.push(',');
-            }
-            body.push_str(&one.text);
+        let head = serve::list_head(&page, &query.start);
+        let others = page.resources.iter().skip(1).map(|one| one.text.len() + 1).sum::<usize>();
+        let mut texts = page.resources.into_iter().map(|one| one.text);
+        // The first grows into the answer: a single group of many members is not there twice.
+        let mut body = texts.next().unwrap_or_default();
+        body.reserve(head.len() + others + 2);
+        body.insert_str(0, &head);
+        for text in texts {
+            body.push(',');
+            body.push_str(&text);
         }
         body.push_str("]}");
         Ok(body)

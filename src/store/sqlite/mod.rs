@@ -2,6 +2,8 @@
 //! and readers beside it.
 
 mod cases;
+#[cfg(test)]
+mod costs;
 mod cursor;
 mod fanout;
 mod index;

@@ -146,3 +146,33 @@ pub(super) fn key(c: &Connection, name: &str) -> Result<[u8; 32]> {
     .map_err(sql)?;
     c.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).map_err(sql)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_there_before_labels_were_has_one() {
+        let mut c = Connection::open_in_memory().unwrap();
+        let before = refinery::Target::Version(3);
+        migrations::migrations::runner().set_target(before).run(&mut c).unwrap();
+        for (number, kind, body) in [
+            (1, 0, r#"{"userName":"ada","displayName":"Ada \"L\""}"#),
+            (2, 0, r#"{"userName":"bea"}"#),
+            (3, 1, r#"{"displayName":"choir"}"#),
+        ] {
+            c.execute(
+                "INSERT INTO resource (id, organization, kind, public_id, version, body, created, modified)
+                 VALUES (?1, 1, ?2, randomblob(16), 1, ?3, 0, 0)",
+                rusqlite::params![number, kind, body],
+            )
+            .unwrap();
+        }
+        migrations::migrations::runner().run(&mut c).unwrap();
+        let labels: Vec<String> = c
+            .prepare("SELECT label FROM resource ORDER BY id")
+            .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+            .unwrap();
+        assert_eq!(labels, ["Ada \"L\"", "bea", "choir"]);
+    }
+}
