@@ -1,7 +1,7 @@
 //! What is written while it is read is what projecting the whole resource would give.
 
 use jiff::Timestamp;
-use scim_relay_sdk::scim::{Relation, Schemas};
+use scim_relay_sdk::scim::{Attribute, AttributeType, Relation, Returned, Schema, Schemas};
 use serde_json::Value;
 
 use super::*;
@@ -10,11 +10,15 @@ use crate::store::RowId;
 const BASE: &str = "https://scim.example/scim/lillevik/v2";
 
 fn form(kind: ResourceKind, attributes: &str, excluded: &str) -> Form {
+    form_with(Schemas::builtin(), kind, attributes, excluded)
+}
+
+fn form_with(schemas: Schemas, kind: ResourceKind, attributes: &str, excluded: &str) -> Form {
     let info = Arc::new(OrganizationInfo {
         key: "lillevik".into(),
         name: "Lillevik".to_owned(),
         locale: None,
-        schemas: Arc::new(Schemas::builtin()),
+        schemas: Arc::new(schemas),
     });
     let ty = info.schemas.of(kind);
     let projection = Projection::parse(Some(attributes), Some(excluded), ty).unwrap();
@@ -135,5 +139,27 @@ fn an_attribute_without_values_is_left_out() {
         let whole: Value = serde_json::from_str(&text).unwrap();
         assert!(whole.get("members").is_none() && whole.get("groups").is_none());
         assert_eq!(whole["meta"]["version"], "W/\"3\"");
+    }
+}
+
+#[test]
+fn what_is_returned_on_request_waits_for_one() {
+    let kind = ResourceKind::Group;
+    let urn = "urn:x:1.0:Group";
+    let note = Attribute::new("note", AttributeType::String, "").returned(Returned::Request);
+    let schema = Schema {
+        id: urn.to_owned(),
+        name: "X".to_owned(),
+        description: String::new(),
+        attributes: vec![note],
+    };
+    let mut group = stored(kind);
+    group.body = json!({ "id": id(7), "displayName": "n", urn: { "note": "n" } }).to_string();
+    for (asked, shown) in [("", false), (&*format!("{urn}:note"), true)] {
+        let form = form_with(Schemas::with([(kind, schema.clone())]), kind, asked, "");
+        let text = form.write(&group, &mut memberships(kind)).unwrap();
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(whole.get(urn).is_some(), shown, "{text}");
+        assert_eq!(whole.get("members").is_some(), !shown, "{text}");
     }
 }

@@ -30,3 +30,30 @@ impl Scope {
         self.users.as_ref().is_some_and(reads)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ada;
+
+    #[test]
+    fn a_scope_sees_the_groups_a_user_is_in() {
+        let mut elsewhere = ada();
+        elsewhere.groups.clear();
+        for (filter, reads, contains) in [
+            ("groups.display eq \"Choir\"", true, [true, false]),
+            ("not (Groups[display eq \"choir\" and type eq \"direct\"])", true, [false, true]),
+            ("groups.type eq \"indirect\"", true, [false, false]),
+            ("userType eq \"student\"", false, [true, true]),
+        ] {
+            let users = Some(Filter::parse(filter).expect("it parses"));
+            let scope = Scope { users, groups: None };
+            assert_eq!(scope.reads_groups(), reads, "{filter}");
+            assert_eq!(
+                [ada(), elsewhere.clone()].map(|user| scope.contains(&user)),
+                contains,
+                "{filter}"
+            );
+        }
+    }
+}

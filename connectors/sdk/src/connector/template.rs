@@ -328,6 +328,21 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_reached_by_name_and_by_path() {
+        let direct = "{{ scim('groups[type eq \"direct\"].display') }}";
+        check(direct, json!(["Class 7A", "Choir"]));
+        check("{{ scim('groups[type eq \"indirect\"].display') }}", Value::Null);
+        for (source, reads) in [
+            ("{{ groups }}", true),
+            (direct, true),
+            ("{{ scim('emails.value') }}", false),
+            ("{{ userName }} has groups", false),
+        ] {
+            assert_eq!(Template::parse(source).expect("parses").reads_groups(), reads, "{source}");
+        }
+    }
+
+    #[test]
     fn ascii_writes_letters_without_accents() {
         check(
             "{{ 'Åse Bjørnæss Müller-Weiß' | ascii | lower }}",

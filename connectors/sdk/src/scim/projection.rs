@@ -69,7 +69,7 @@ impl Projection {
     /// Whether everything is shown but, perhaps, parts of this one attribute.
     pub fn is_about(&self, attribute: &str) -> bool {
         let about = |path: &AttrPath| path.schema.is_none() && path.attribute == attribute;
-        self.included.is_none() && self.excluded.iter().all(about)
+        !self.hides && self.included.is_none() && self.excluded.iter().all(about)
     }
 
     /// Takes out of `resource` what the answer does not show. `id` and `schemas` always stay, and
