@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scim_relay_sdk::connector::{Semantics, Wanted, Work};
+use scim_relay_sdk::connector::{DeliveryError, Link, Semantics, Stage, Wanted, Work};
 use secrecy::ExposeSecret as _;
 
 use super::kit::{Answer, Fake, Kit, Wish, busy, eventually, plainly};
@@ -93,4 +93,36 @@ async fn who_leaves_the_scope_takes_no_password_along() {
     let last = fake.last();
     assert!(matches!(last.wanted, Wanted::Gone { .. }) && last.password.is_none(), "{last:?}");
     assert_eq!(told(&fake).last(), Some(&None));
+}
+
+#[tokio::test]
+async fn what_is_done_in_part_is_linked_and_parked_with_the_password() {
+    let (kit, fake) = target(asking()).await;
+    let link = Link {
+        target_id: "t-1".to_owned(),
+        address: "here".to_owned(),
+        hash: None,
+        stage: Stage::Active,
+        since: kit.now(),
+    };
+    let partly = link.clone();
+    fake.does(move |_| {
+        let (link, reason) = (Box::new(partly.clone()), "too short".to_owned());
+        Answer::Fail(DeliveryError::Partly { link, reason })
+    });
+    let ada = kit.user("ada").await;
+    let entry = kit.until(&ada, State::Parked).await;
+    assert_eq!(entry.last_error.as_deref(), Some("too short"));
+    assert_eq!(
+        (kit.counted("parked"), kit.engine().health("target").unwrap().trouble.is_none()),
+        (1, true)
+    );
+    kit.set_password(&ada, "ada", &vault(KEY), CANARY).await;
+    eventually("a second attempt", async || fake.count() == 2).await;
+    kit.until(&ada, State::Parked).await;
+    fake.does(plainly);
+    kit.change(&ada, "ada", "captain").await;
+    kit.until_idle().await;
+    assert_eq!(fake.last().link, Some(link));
+    assert_eq!(told(&fake), [None, Some(CANARY.to_owned()), Some(CANARY.to_owned())]);
 }
