@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{HeaderMap, header};
 use scim_relay_sdk::scim::{
     BULK_RESPONSE_URN, Bulk, BulkStep, BulkWrite, Projection, Quirk, ResourceKind,
 };
@@ -14,45 +14,45 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Scim;
+use super::auth::{self, Caller};
 use super::call::{Call, SCIM_JSON, Unread};
 use super::errors::Failure;
 use super::outcome::{Deviations, Outcome, Outcomes};
-use crate::directory::{Directory, DirectoryError, Editor, Precondition, Result, Served};
-use crate::store::OrgId;
+use crate::directory::{Directory, Precondition, Served};
 
 /// Answers with what came of each operation, in the order in which they were sent. One that was
 /// not attempted is not listed.
 pub(super) async fn carry_out(
     State(scim): State<Arc<Scim>>,
+    headers: HeaderMap,
     call: Call,
     body: Unread,
-) -> std::result::Result<Response, Failure> {
-    let directory = &call.caller.directory;
-    let organization = directory.organization();
-    let editor = call.caller.editor()?;
-    let _turn = scim.turns.take(organization).await;
+) -> Result<Response, Failure> {
+    let directory = call.caller.directory.clone();
+    let _turn = scim.turns.take(directory.organization()).await;
     let mut bulk = Bulk::parse(body.parse()?)?;
 
     let mut entries: Vec<Option<String>> = vec![None; bulk.len()];
     let (mut outcomes, mut deviations) = (Vec::new(), Vec::new());
     // The gate has let in the first one.
-    let mut admitted = true;
+    let mut first = Some(call.caller);
     while let Some(BulkStep { index, method, bulk_id, write }) = bulk.next_step() {
-        if !std::mem::take(&mut admitted) {
-            wait_for_admission(&scim, organization).await;
-        }
+        let caller = match first.take() {
+            Some(caller) => Ok(caller),
+            None => admit(&scim, &directory, &headers).await,
+        };
         let path = write.as_ref().ok().and_then(BulkWrite::path);
-        let written = match write {
-            Ok(write) => Box::pin(perform(&editor, directory, write)).await,
-            Err(error) => Err(error.into()),
+        let written = match (caller, write) {
+            (Ok(caller), Ok(write)) => Box::pin(perform(&caller, write)).await,
+            (Ok(_), Err(error)) => Err(error.into()),
+            (Err(failure), _) => Err(failure),
         };
         let written = match written {
-            Ok(written) => Ok(written),
-            // Nothing has been written, so the whole of it may be tried again.
-            Err(error @ DirectoryError::Store(_)) if outcomes.is_empty() => {
-                return Err(error.into());
+            // Nothing has been written, so the whole of it may be sent again.
+            Err(failure) if outcomes.is_empty() && failure.error().status >= 500 => {
+                return Err(failure);
             }
-            Err(error) => Err(Failure::from(error)),
+            written => written,
         };
         let resource = written.as_ref().ok().map(|written| written.outcome.id);
         bulk.settle(bulk_id.as_deref(), resource);
@@ -72,12 +72,16 @@ pub(super) async fn carry_out(
 }
 
 /// Every operation counts as a request. A bulk that asks for more than there is to be had goes on
-/// as fast as the organization may, instead of being refused half-way.
-async fn wait_for_admission(scim: &Scim, organization: OrgId) {
+/// as fast as the organization may, instead of being refused half-way; and it ends with its token.
+async fn admit(scim: &Scim, directory: &Directory, headers: &HeaderMap) -> Result<Caller, Failure> {
     loop {
-        let Err(wait) = scim.limits.load().admit(organization) else { return };
-        sleep(wait).await;
+        let admitted = scim.limits.load().admit(directory.organization());
+        match admitted {
+            Ok(()) => break,
+            Err(wait) => sleep(wait).await,
+        }
     }
+    auth::authenticate(scim, &directory.info().key, headers).map_err(|_| Failure::unauthorized())
 }
 
 struct Written {
@@ -101,14 +105,14 @@ impl Written {
     }
 }
 
-async fn perform(editor: &Editor<'_>, directory: &Directory, write: BulkWrite) -> Result<Written> {
-    let kind = write.kind();
+async fn perform(caller: &Caller, write: BulkWrite) -> Result<Written, Failure> {
+    let (editor, kind) = (caller.editor()?, write.kind());
     // The answer shows no resource, so nothing that could be long is read for it.
     let without = match kind {
         ResourceKind::User => "groups",
         ResourceKind::Group => "members",
     };
-    let projection = Projection::parse(None, Some(without), directory.resource_type(kind))?;
+    let projection = Projection::parse(None, Some(without), caller.directory.resource_type(kind))?;
     let if_match = |version: Option<String>| Precondition::new(version.as_deref(), None);
     Ok(match write {
         BulkWrite::Create { data, .. } => {
@@ -138,7 +142,7 @@ fn entry(
     method: &str,
     bulk_id: Option<String>,
     location: Option<String>,
-    written: &std::result::Result<Written, Failure>,
+    written: &Result<Written, Failure>,
 ) -> String {
     let mut entry = json!({ "method": method });
     if let Some(bulk_id) = bulk_id {

@@ -343,6 +343,26 @@ async fn a_store_that_fails_half_way_is_told_by_each_operation_that_it_failed() 
 }
 
 #[tokio::test]
+async fn a_bulk_ends_with_its_token() {
+    let mut relay = Relay::with(Setting { per_second: 2, burst: 2, ..Setting::default() }).await;
+    let (token, id) = relay.new_token(0, false, None).await;
+    relay.token = token;
+    let operations: Vec<Value> = (0..4).map(|index| named(&format!("u{index}"))).collect();
+    let [organization, _] = relay.organizations;
+    let revoke = async {
+        while relay.store.population(organization).await.unwrap().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        let now = scim_relay::clock::Clock::now(&*relay.clock);
+        assert!(relay.store.end_token(organization, id, now, true).await.unwrap());
+        relay.book.reload(&*relay.store).await.unwrap();
+    };
+    let (done, ()) = tokio::join!(relay.bulk(operations.into()), revoke);
+    let statuses = statuses(&done);
+    assert_eq!((statuses.len(), statuses[0], statuses[3]), (4, "201", "401"));
+}
+
+#[tokio::test]
 async fn where_nothing_can_be_done_the_whole_may_be_sent_again() {
     let relay = Relay::start().await;
     relay.store.close().await;
