@@ -104,36 +104,32 @@ mod tests {
 
     #[test]
     fn the_schemas_that_clients_configure_themselves_by() {
-        let schemas = Schemas::builtin();
-        let mut text = String::new();
-        for schema in schemas.all().map(|schema| schema_json(schema, BASE)) {
-            text.push_str(&format!("{}: {}\n", schema["id"], schema["description"]));
-            rows(&mut text, "", &schema);
+        let mut lines = Vec::new();
+        for schema in Schemas::builtin().all().map(|schema| schema_json(schema, BASE)) {
+            lines.push(format!("{}: {}", schema["id"], schema["description"]));
+            attributes(&mut lines, "", &schema["attributes"]);
         }
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     /// A line for each attribute, with its traits apart from the usual ones.
-    fn rows(text: &mut String, parent: &str, of: &Value) {
-        let list = if parent.is_empty() { "attributes" } else { "subAttributes" };
-        for attribute in of[list].as_array().into_iter().flatten() {
+    fn attributes(lines: &mut Vec<String>, parent: &str, all: &Value) {
+        for attribute in all.as_array().into_iter().flatten() {
             let name = format!("{parent}{}", attribute["name"].as_str().unwrap());
-            text.push_str(&format!("  {name}:"));
-            for (trait_, value) in attribute.as_object().unwrap() {
-                let usual = match trait_.as_str() {
-                    "name" | "description" | "subAttributes" => continue,
+            let traits = attribute.as_object().unwrap().iter().filter(|(name, value)| {
+                let usual = match name.as_str() {
+                    "name" | "description" | "subAttributes" => return false,
                     "multiValued" | "required" | "caseExact" => json!(false),
                     "mutability" => json!("readWrite"),
                     "returned" => json!("default"),
                     "uniqueness" => json!("none"),
                     _ => Value::Null,
                 };
-                if *value != usual {
-                    text.push_str(&format!(" {trait_}={value}"));
-                }
-            }
-            text.push('\n');
-            rows(text, &format!("{name}."), attribute);
+                **value != usual
+            });
+            let traits: Vec<_> = traits.map(|(name, value)| format!("{name}={value}")).collect();
+            lines.push(format!("  {name}: {}", traits.join(" ")));
+            attributes(lines, &format!("{name}."), &attribute["subAttributes"]);
         }
     }
 

@@ -107,10 +107,9 @@ fn compared(path: &mut String, visit: Visit<'_>) -> Result<(), Error> {
     while let Some((before, after)) = rest.split_once(OPENING) {
         let Some((bulk_id, after)) = after.split_once('"') else { break };
         whole.push_str(before);
-        match visit(bulk_id)? {
-            Some(id) => whole.push_str(&format!("\"{id}\"")),
-            None => whole.push_str(&format!("{OPENING}{bulk_id}\"")),
-        }
+        let value =
+            visit(bulk_id)?.map_or_else(|| format!("{PREFIX}{bulk_id}"), |id| id.to_string());
+        whole.extend(["\"", &value, "\""]);
         rest = after;
     }
     if !whole.is_empty() {

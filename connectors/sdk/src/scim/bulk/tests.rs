@@ -53,6 +53,7 @@ fn refusal(step: &BulkStep) -> (u16, Option<ScimType>, &str) {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a literal reads best by value")]
 fn check_refused(operation: Value, scim_type: ScimType, words: &str) {
     let mut steps = run(json!([operation, user("next")]));
     assert!(steps.pop().unwrap().write.is_ok(), "the others go on");
