@@ -99,16 +99,16 @@ fn of_several_types_one_must_know_an_attribute() {
     check_error(both("sortBy=colour"), ScimType::InvalidPath, "of a User or Group");
     check_error(both("sortBy=members.colour"), ScimType::InvalidPath, "of a User or Group");
     let query = both("attributes=userName").unwrap();
-    let shown: Vec<_> = query.projections().map(|(kind, one)| (kind, one.is_default())).collect();
-    assert_eq!(shown, [(ResourceKind::User, false), (ResourceKind::Group, false)]);
+    let shown: Vec<_> = query.projections().map(|(kind, one)| (kind, one.is_asked())).collect();
+    assert_eq!(shown, [(ResourceKind::User, true), (ResourceKind::Group, true)]);
 }
 
 #[test]
 fn what_is_unknown_is_left_alone() {
     let query = parse("aadOptscim062020&page=7&sortOrder=Sideways&attributes=id,colour").unwrap();
     assert!(query.sort.is_none() && query.filter.is_none());
-    let shown: Vec<_> = query.projections().map(|(kind, one)| (kind, one.is_default())).collect();
-    assert_eq!(shown, [(ResourceKind::User, false)]);
+    let shown: Vec<_> = query.projections().map(|(kind, one)| (kind, one.is_asked())).collect();
+    assert_eq!(shown, [(ResourceKind::User, true)]);
 }
 
 #[test]

@@ -61,12 +61,7 @@ impl Projection {
         self.included.is_some() || !self.excluded.is_empty()
     }
 
-    /// Whether the answer is the resource as it is kept.
-    pub fn is_default(&self) -> bool {
-        !self.is_asked() && !self.hides
-    }
-
-    /// Whether everything is shown but, perhaps, parts of this one attribute.
+    /// Whether the answer is the resource as it is kept, but for parts of this one attribute.
     pub fn is_about(&self, attribute: &str) -> bool {
         let about = |path: &AttrPath| path.schema.is_none() && path.attribute == attribute;
         !self.hides && self.included.is_none() && self.excluded.iter().all(about)
@@ -260,6 +255,7 @@ mod tests {
         for (asked, shown) in [(None, false), (Some(format!("{urn}:note")), true)] {
             let projection = Projection::parse(asked.as_deref(), None, ty).unwrap();
             let Value::Object(mut user) = json!({ urn: { "note": "n" } }) else { unreachable!() };
+            assert!(!projection.is_about("groups"));
             projection.apply(&mut user, ty);
             assert_eq!(user.contains_key(urn), shown);
         }
@@ -285,12 +281,11 @@ mod tests {
     fn the_default_is_to_ask_for_nothing() {
         let schemas = Schemas::builtin();
         let ty = schemas.of(ResourceKind::User);
-        let default = |attributes, excluded| {
-            Projection::parse(attributes, excluded, ty).unwrap().is_default()
-        };
-        assert!(default(None, None) && default(Some(" , "), Some("")));
-        assert!(Projection::default().is_default());
-        assert!(!default(Some("userName"), None) && !default(None, Some("userName")));
-        assert!(!default(Some("colour"), None));
+        let asked =
+            |attributes, excluded| Projection::parse(attributes, excluded, ty).unwrap().is_asked();
+        assert!(!asked(None, None) && !asked(Some(" , "), Some("")));
+        assert!(!Projection::default().is_asked());
+        assert!(asked(Some("userName"), None) && asked(None, Some("userName")));
+        assert!(asked(Some("colour"), None));
     }
 }
