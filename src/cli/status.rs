@@ -1,6 +1,6 @@
 //! `status`: everything on one screen.
 
-use scim_relay::operator::{ConnectorStatus, OrganizationStatus, Status};
+use scim_relay::operator::{ConnectorStatus, Deviation, OrganizationStatus, Status};
 use scim_relay::store::RunRow;
 
 use super::client::address;
@@ -8,6 +8,9 @@ use super::output::{
     Cell, Screen, Side, Style, Table, maybe_relative, number, relative, span, tame,
 };
 use super::{Context, Exit, Result};
+
+/// How many lines of deviations leave room for the rest.
+const MOST_DEVIATIONS: usize = 6;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,6 +41,12 @@ fn text(status: &Status, screen: &Screen) -> String {
         text.push_str(&connectors(status).text(screen));
     }
     text.push('\n');
+    if let Some(habits) = deviations(status) {
+        text.push_str(&screen.paint(Style::Bold, "What providers do that the RFCs do not know"));
+        text.push('\n');
+        text.push_str(&habits.text(screen));
+        text.push('\n');
+    }
     if status.attention.is_empty() {
         text.push_str("Nothing waits for a person.\n");
     } else {
@@ -72,6 +81,35 @@ fn organizations(status: &Status) -> Table {
         ]);
     }
     table
+}
+
+/// The most frequent deviations since the start, as many as a screen has room for.
+fn deviations(status: &Status) -> Option<Table> {
+    let all = status.organizations.iter();
+    let mut rows: Vec<_> =
+        all.flat_map(|one| one.deviations.iter().map(move |met| (one, met))).collect();
+    rows.sort_by_key(|(_, met)| std::cmp::Reverse(met.requests));
+    let more = rows.len().saturating_sub(MOST_DEVIATIONS);
+    rows.truncate(MOST_DEVIATIONS);
+    let mut table = Table::new(&[
+        ("ORGANIZATION", Side::Left),
+        ("REQUESTS", Side::Right),
+        ("", Side::Left),
+        ("WITH", Side::Left),
+    ]);
+    for (organization, Deviation { what, requests, .. }) in &rows {
+        table.row([
+            Cell::styled(organization.key.as_str(), Style::Bold),
+            number(*requests).into(),
+            if organization.strict { "refused" } else { "understood" }.into(),
+            what.as_str().into(),
+        ]);
+    }
+    if more > 0 {
+        let rest = format!("and {more} more kinds, which `status --json` lists");
+        table.row(["".into(), "".into(), "".into(), rest.as_str().into()]);
+    }
+    (!rows.is_empty()).then_some(table)
 }
 
 fn connectors(status: &Status) -> Table {

@@ -31,7 +31,7 @@ pub use connectors::ConnectorLine;
 pub use preview::{Previewed, Subject};
 pub use queue::QueueQuery;
 pub use requests::RequestQuery;
-pub use status::{ConnectorStatus, OrganizationStatus, Status};
+pub use status::{ConnectorStatus, Deviation, OrganizationStatus, Status};
 pub use tokens::{NewTokenRequest, TokenLine};
 
 /// What runs by the configuration that is in force; a reload swaps it whole.

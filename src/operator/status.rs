@@ -1,6 +1,7 @@
 //! How everything is, on one screen, and what to do about what is not well.
 
 use jiff::Timestamp;
+use scim_relay_sdk::scim::Quirk;
 use serde::{Deserialize, Serialize};
 
 use super::{Operator, Result, Runtime};
@@ -28,6 +29,20 @@ pub struct OrganizationStatus {
     /// Tokens that would be accepted now.
     pub tokens: usize,
     pub last_used: Option<Timestamp>,
+    /// Whether requests that leave the RFCs are refused.
+    pub strict: bool,
+    /// What its provider does that the RFCs do not know, the most frequent first.
+    pub deviations: Vec<Deviation>,
+}
+
+/// One kind of deviation since the daemon's start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// As the metric's label has it.
+    pub quirk: String,
+    /// For a person.
+    pub what: String,
+    pub requests: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +87,8 @@ impl Operator {
                     })
                     .count(),
                 last_used: own.filter_map(|token| token.last_used).max(),
+                strict: info.is_some_and(|one| one.strict),
+                deviations: self.deviations(key),
             });
         }
         let mut connectors = Vec::new();
@@ -87,6 +104,21 @@ impl Operator {
             connectors,
             attention,
         })
+    }
+
+    fn deviations(&self, organization: &str) -> Vec<Deviation> {
+        let counted = |quirk: Quirk| {
+            let label = metrics::Tolerated {
+                organization: organization.to_owned(),
+                quirk: quirk.word().to_owned(),
+            };
+            // A kind that was never met has no counter, and gets none by being asked for.
+            let requests = self.metrics.quirks.get(&label)?.get();
+            Some(Deviation { quirk: label.quirk, what: quirk.sentence().to_owned(), requests })
+        };
+        let mut all: Vec<_> = Quirk::ALL.into_iter().filter_map(counted).collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.requests));
+        all
     }
 
     async fn connector_status(

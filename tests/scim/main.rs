@@ -8,6 +8,7 @@ mod connections;
 mod discovery;
 mod lists;
 mod memberships;
+mod names;
 mod passwords;
 mod providers;
 mod races;

@@ -180,6 +180,10 @@ impl Quirks {
 }
 
 #[cfg(test)]
+#[path = "quirk_tests.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
