@@ -161,12 +161,23 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
         return Err(Failure::new(415, "send the body as it is, without a Content-Encoding"));
     }
     let Some(given) = text(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = given.split(';').next().unwrap_or_default().trim();
+    let mut parts = given.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
     let known = ["application/scim+json", "application/json"];
-    if known.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
-        return Ok(());
+    if !known.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
+        return Err(Failure::new(415, "send the body as application/scim+json"));
     }
-    Err(Failure::new(415, "send the body as application/scim+json"))
+    // JSON is UTF-8 (RFC 8259 section 8.1), of which ASCII is a part.
+    let charset = parts.filter_map(|part| part.split_once('=')).find_map(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let utf_8 = ["utf-8", "utf8", "us-ascii"];
+    match charset {
+        Some(other) if !utf_8.iter().any(|name| name.eq_ignore_ascii_case(other)) => {
+            Err(Failure::new(415, "send the body in UTF-8"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn in_time(body: Body, max: usize, patience: Duration) -> Result<Bytes, Failure> {

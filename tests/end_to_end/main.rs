@@ -12,6 +12,7 @@ mod churn;
 mod configuration;
 mod crashes;
 mod full_disk;
+mod hostile;
 mod isolation;
 mod lifecycle;
 mod mails;

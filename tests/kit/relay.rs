@@ -249,6 +249,15 @@ impl Relay {
         said
     }
 
+    /// The most memory that the process has held at once, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let id = self.process.as_ref().expect("it runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.and_then(|number| number.parse().ok()).expect("Linux tells")
+    }
+
     fn signal(&self, signal: &str) {
         let id = self.process.as_ref().expect("it runs").id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");

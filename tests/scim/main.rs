@@ -6,6 +6,7 @@ mod bodies;
 mod bulk;
 mod connections;
 mod discovery;
+mod hostile;
 mod lists;
 mod memberships;
 mod names;

@@ -13,6 +13,7 @@ mod nested;
 mod opening;
 mod passwords;
 mod people;
+mod properties;
 mod queue;
 mod requests;
 mod upkeep;

@@ -1,12 +1,16 @@
 //! What holds whatever comes in. Property tests ask it of generated input and fuzz targets of
 //! arbitrary bytes; a law that is broken panics.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::samples::{ada, choir};
 use crate::scim::{
-    AttrPath, Attributes, Filter, MemberValue, PatchPath, PatchRequest, ResourceKind, ResourceType,
-    Schemas, normalize, schemas_of, select,
+    AttrPath, Attributes, Bulk, Filter, ListQuery, MAX_BULK_OPERATIONS, MAX_COUNT, MemberValue,
+    PatchPath, PatchRequest, ResourceId, ResourceKind, ResourceType, Schemas, normalize,
+    schemas_of, select,
 };
 
 /// The body of a POST or PUT, as bytes: it is refused, or kept; and what is kept can be served
@@ -133,6 +137,38 @@ pub fn patched_it_is_still_one(current: &Attributes, patch: &Value, ty: &Resourc
     let patched = PatchRequest::parse(patch.clone()).and_then(|patch| patch.apply(current, ty));
     let Ok(patched) = patched else { return };
     sent_back_it_changes_nothing(&patched.attributes, None, ty);
+}
+
+/// The body of a bulk request: it is refused, or each operation has one turn and no more, whatever
+/// comes of those before it; with `failOnErrors`, the turns end with that many failures.
+pub fn a_bulk_comes_to_an_end(bytes: &[u8]) {
+    let Ok(body) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(mut bulk) = Bulk::parse(body) else { return };
+    let count = bulk.len();
+    assert!((1..=MAX_BULK_OPERATIONS).contains(&count));
+    let mut turns = HashSet::new();
+    while let Some(step) = bulk.next_step() {
+        assert!(step.index < count && turns.insert(step.index), "{step:?}");
+        // Every third that could be done fails.
+        let made = step.write.ok().filter(|_| step.index % 3 != 2);
+        bulk.settle(step.bulk_id.as_deref(), made.map(|_| ResourceId(Uuid::nil())));
+    }
+    assert!(bulk.next_step().is_none());
+}
+
+/// The body of a search: it is refused, or bounded, and its filter fits a type that is searched.
+pub fn a_search_is_bounded(bytes: &[u8]) {
+    let Ok(body) = serde_json::from_slice::<Value>(bytes) else { return };
+    let schemas = Schemas::builtin();
+    let types = ResourceKind::ALL.map(|kind| schemas.of(kind));
+    for searched in [&types[..1], &types[1..], &types[..]] {
+        let Ok(query) = ListQuery::parse_search(body.clone(), searched) else { continue };
+        assert!(query.count <= MAX_COUNT, "{}", query.count);
+        if let Some(filter) = &query.filter {
+            assert!(searched.iter().any(|ty| filter.check(ty).is_ok()), "{filter}");
+            a_filter_reads_as_it_is_printed(&filter.to_string());
+        }
+    }
 }
 
 fn for_each_type(law: impl Fn(&ResourceType)) {
