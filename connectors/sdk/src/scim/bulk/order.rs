@@ -47,6 +47,9 @@ pub(super) fn circular(after: &[BTreeSet<usize>]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -74,5 +77,42 @@ mod tests {
         check(&[&[0], &[]], &[1], &[0]);
         check(&[&[1], &[0], &[1], &[2], &[]], &[4], &[0, 1]);
         check(&[&[1], &[2], &[0], &[4], &[3, 0]], &[], &[0, 1, 2, 3, 4]);
+    }
+
+    /// Whom each place waits for, through however many others.
+    fn reach(after: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+        let mut reach = after.to_vec();
+        for _ in after {
+            for place in 0..reach.len() {
+                let further = reach[place].iter().flat_map(|&other| reach[other].clone());
+                let further: Vec<usize> = further.collect();
+                reach[place].extend(further);
+            }
+        }
+        reach
+    }
+
+    proptest! {
+        #[test]
+        fn everyone_comes_once_and_after_whom_it_waits_for(
+            mut after in vec(btree_set(0_usize..9, 0..3), 9)
+        ) {
+            let reach = reach(&after);
+            let in_circle = |place: usize| reach[place].contains(&place);
+            let circles = circular(&after);
+            for place in 0..9 {
+                let waits_for_one = reach[place].iter().any(|&other| in_circle(other));
+                let waited_for = (0..9).any(|one| in_circle(one) && reach[one].contains(&place));
+                prop_assert_eq!(circles.contains(&place), waits_for_one && waited_for);
+            }
+            for place in circles {
+                after[place].clear();
+            }
+            let turns = order(&after);
+            prop_assert_eq!(turns.iter().copied().collect::<BTreeSet<_>>().len(), 9);
+            for (turn, place) in turns.iter().enumerate() {
+                prop_assert!(after[*place].iter().all(|other| turns[..turn].contains(other)));
+            }
+        }
     }
 }
