@@ -81,19 +81,15 @@ pub(super) fn are_more(
     group: ResourceId,
     than: usize,
 ) -> Result<bool> {
-    c.prepare_cached(
-        "SELECT EXISTS (
-             SELECT 1 FROM resource r JOIN member m ON m.group_id = r.id
-             WHERE r.organization = ?1 AND r.kind = ?2 AND r.public_id = ?3 LIMIT 1 OFFSET ?4)",
-    )
-    .and_then(|mut s| {
-        let kind = kind_number(ResourceKind::Group);
-        s.query_row(params![organization.0, kind, group.0.as_bytes(), than as i64], |row| {
-            row.get(0)
-        })
-    })
-    .map_err(sql)
+    let kind = kind_number(ResourceKind::Group);
+    let values = params![organization.0, kind, group.0.as_bytes(), than as i64];
+    c.prepare_cached(ARE_MORE).and_then(|mut s| s.query_row(values, |row| row.get(0))).map_err(sql)
 }
+
+pub(super) const ARE_MORE: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM resource r JOIN member m ON m.group_id = r.id
+        WHERE r.organization = ?1 AND r.kind = ?2 AND r.public_id = ?3 LIMIT 1 OFFSET ?4)";
 
 /// The groups above users. What was read of a group is kept: a page of a hundred pupils is in a few
 /// classes.

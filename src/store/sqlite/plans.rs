@@ -95,6 +95,7 @@ fn lists_go_by_index() {
 fn memberships_go_by_index() {
     check(members::MEMBERS, &["PRIMARY KEY (group_id=?)", "INTEGER PRIMARY KEY (rowid=?)"]);
     check(members::ABOVE, &["member_of (member_id=?)"]);
+    check(members::ARE_MORE, &["PRIMARY KEY (group_id=?)"]);
     check(
         queue::MARK_PEOPLE,
         &[
