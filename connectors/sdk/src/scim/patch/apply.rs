@@ -205,19 +205,16 @@ impl Patching<'_> {
                 .filter(|path| path.schema.is_none())
                 .map(|path| AttrPath { schema: Some(schema.id.clone()), ..path })
                 .and_then(|path| path.resolve(self.ty));
-            match attr {
-                Some(attr) => {
-                    if attr.sub.is_some() {
-                        self.reader.quirks.note(Quirk::DottedKey, key);
-                    }
-                    let path = PatchPath { attr, filter: None, sub: None };
-                    self.at(op, &path, Some(value), Strictness::InValue)?;
-                }
-                None => {
-                    let at = format!("{}:{key}", schema.id);
-                    self.reader.quirks.note(Quirk::UnknownAttribute, &at);
-                }
+            let Some(attr) = attr else {
+                let at = format!("{}:{key}", schema.id);
+                self.reader.quirks.note(Quirk::UnknownAttribute, &at);
+                continue;
+            };
+            if attr.sub.is_some() {
+                self.reader.quirks.note(Quirk::DottedKey, key);
             }
+            let path = PatchPath { attr, filter: None, sub: None };
+            self.at(op, &path, Some(value), Strictness::InValue)?;
         }
         Ok(())
     }

@@ -103,12 +103,11 @@ impl Intake<'_> {
         }
         if let Some(schema) = ty.extension(key) {
             for (name, value) in object(key, value)? {
-                match schema.attribute(&name) {
-                    Some(attribute) => self.attribute(Some(schema), attribute, None, value)?,
-                    None => {
-                        let at = format!("{}:{name}", schema.id);
-                        self.reader.quirks.note(Quirk::UnknownAttribute, &at);
-                    }
+                if let Some(attribute) = schema.attribute(&name) {
+                    self.attribute(Some(schema), attribute, None, value)?;
+                } else {
+                    let at = format!("{}:{name}", schema.id);
+                    self.reader.quirks.note(Quirk::UnknownAttribute, &at);
                 }
             }
             return Ok(());
