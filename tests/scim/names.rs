@@ -1,5 +1,6 @@
 //! One name is one account, however it is written; and writes that say nothing new.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::relay::Relay;
@@ -13,7 +14,7 @@ fn user(name: &str) -> Value {
 
 async fn found(relay: &Relay, name: &str) -> Value {
     let filter = format!("userName eq {}", json!(name));
-    let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
     relay.get(&format!("/Users?filter={encoded}")).await.json()["totalResults"].clone()
 }
 
