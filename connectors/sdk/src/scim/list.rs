@@ -43,7 +43,7 @@ pub struct ListQuery {
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the so-manieth, from 1 (RFC 7644 section 3.4.2.4).
+    /// At this place in the list, counted from 1 (RFC 7644 section 3.4.2.4).
     Index(usize),
     /// After the page that this cursor came with; none: at the beginning (RFC 9865 section 2).
     Cursor(Option<String>),
