@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::relay::{PUBLIC_URL, Relay, Setting};
 
-fn patch(operation: Value) -> Value {
+fn patch(operation: &Value) -> Value {
     json!({ "Operations": [operation] })
 }
 
 fn add(ids: &[&str]) -> Value {
     let members: Vec<_> = ids.iter().map(|id| json!({ "value": id })).collect();
-    patch(json!({ "op": "add", "path": "members", "value": members }))
+    patch(&json!({ "op": "add", "path": "members", "value": members }))
 }
 
 fn address(endpoint: &str, id: &str) -> String {
@@ -59,7 +59,7 @@ async fn a_user_lists_its_groups_direct_and_indirect() {
     assert_eq!(found["Resources"][0]["groups"], expected);
     for (filter, count) in [
         (format!("groups eq \"{year}\""), 1),
-        (format!("groups.display eq \"year\""), 1),
+        ("groups.display eq \"year\"".to_owned(), 1),
         (format!("groups[value eq \"{year}\" and type eq \"direct\"]"), 0),
     ] {
         let query = filter.replace(' ', "%20").replace('"', "%22");
@@ -114,7 +114,7 @@ async fn a_repeated_add_is_no_change() {
     for body in [
         add(&[&ada]),
         add(&[]),
-        patch(json!({ "op": "remove", "path": "members[value eq \"x\"]" })),
+        patch(&json!({ "op": "remove", "path": "members[value eq \"x\"]" })),
     ] {
         let again = relay.patch(&group, &body).await;
         assert_eq!((again.status, again.header("etag")), (200, "W/\"1\""), "{body}");
@@ -134,7 +134,7 @@ async fn a_change_of_members_is_a_new_version() {
     let first = change("W/\"1\"", &add(&[&bea])).await;
     assert_eq!((first.status, first.header("etag")), (200, "W/\"2\""));
     // Whoever still holds the version before is told so, and nothing is written.
-    let remove = patch(json!({ "op": "remove", "path": "members" }));
+    let remove = patch(&json!({ "op": "remove", "path": "members" }));
     change("W/\"1\"", &remove).await.refusal(412);
     let read = relay.get(&group).await;
     assert_eq!(read.json()["members"].as_array().map(Vec::len), Some(2));
@@ -170,10 +170,10 @@ async fn a_patch_that_replaces_a_group_without_its_members_leaves_them() {
     let relay = Relay::start().await;
     let ada = relay.user("ada").await;
     let group = relay.group("choir", &[&ada]).await;
-    let rename = patch(json!({ "op": "replace", "value": { "displayName": "chorus" } }));
+    let rename = patch(&json!({ "op": "replace", "value": { "displayName": "chorus" } }));
     assert_eq!(relay.patch(&format!("/Groups/{group}"), &rename).await.status, 200);
     assert_eq!(members(&relay, &group).await.len(), 1);
-    let empty = patch(json!({ "op": "replace", "value": { "members": [] } }));
+    let empty = patch(&json!({ "op": "replace", "value": { "members": [] } }));
     assert_eq!(relay.patch(&format!("/Groups/{group}"), &empty).await.status, 200);
     assert!(members(&relay, &group).await.is_empty());
 }

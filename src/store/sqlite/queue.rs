@@ -203,15 +203,16 @@ pub(super) fn mark(
 pub(super) fn mark_people<'r>(
     c: &Connection,
     readers: &[Subscriber],
-    rows: impl IntoIterator<Item = &'r i64> + Clone,
+    rows: impl IntoIterator<Item = &'r i64>,
     now: Timestamp,
 ) -> Result<()> {
-    // Nobody's event: a user whose groups changed was not changed.
-    for reader in readers.iter().filter(|reader| !reader.every_event) {
-        let mut statement = c.prepare_cached(MARK_PEOPLE).map_err(sql)?;
-        for row in rows.clone() {
-            statement
-                .execute(params![reader.connector.0, row, millis(now), Reason::Change.word()])
+    for row in rows {
+        // Nobody's event: a user whose groups changed was not changed.
+        for reader in readers.iter().filter(|reader| !reader.every_event) {
+            c.prepare_cached(MARK_PEOPLE)
+                .and_then(|mut s| {
+                    s.execute(params![reader.connector.0, row, millis(now), Reason::Change.word()])
+                })
                 .map_err(sql)?;
         }
     }

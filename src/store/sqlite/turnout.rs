@@ -24,7 +24,7 @@ impl Moved {
         self.joined.is_empty() && self.left.is_empty()
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &i64> + Clone {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &i64> {
         self.joined_rows.iter().chain(&self.left_rows)
     }
 }
