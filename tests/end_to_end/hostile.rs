@@ -47,7 +47,7 @@ impl Attack {
         };
         let mut answer = Vec::new();
         // That it hangs up while this is being written is what it should do.
-        let (_, _) = tokio::join!(pouring, reading.read_to_end(&mut answer));
+        let ((), _) = tokio::join!(pouring, reading.read_to_end(&mut answer));
         let answer = String::from_utf8(answer).unwrap();
         let expected = format!("HTTP/1.1 {} ", self.status);
         assert!(answer.starts_with(&expected), "{} {}: {answer}", self.path, self.head);

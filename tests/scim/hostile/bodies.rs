@@ -32,7 +32,7 @@ async fn pour(relay: &Relay, head: &str, piece: &[u8], total: usize) -> String {
     };
     let mut answer = Vec::new();
     // That it hung up on us while we wrote is no error here.
-    let (_, _) = tokio::join!(pouring, reading.read_to_end(&mut answer));
+    let ((), _) = tokio::join!(pouring, reading.read_to_end(&mut answer));
     String::from_utf8(answer).unwrap()
 }
 

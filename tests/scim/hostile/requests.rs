@@ -147,7 +147,7 @@ async fn an_address_in_an_answer_is_the_configured_one() {
 async fn a_request_has_bounds_before_it_is_one() {
     let relay = Relay::start().await;
     let users = "/scim/lillevik/v2/Users";
-    let many: String = (0..2_000).map(|number| format!("x-{number}: a\r\n")).collect();
+    let many = "x-one-of-many: a\r\n".repeat(2_000);
     let long = format!("x-long: {}\r\n", "a".repeat(1024 * 1024));
     let token = format!("x: y\r\nauthorization: Bearer {}\r\n", "a".repeat(60_000));
     let line = format!("{users}?x={}", "a".repeat(1024 * 1024));
