@@ -107,6 +107,8 @@ fn known_difference(text: &str) -> Option<&'static str> {
         Some("`$ref` (RFC 7643 section 2.4) has no letter at its beginning, as theirs wants it")
     } else if has("and(") || has("or(") {
         Some("the blank before the parenthesis is missing; ours does without it")
+    } else if has("].") {
+        Some("a value path may be followed by a comparison, as some providers write it")
     } else if has(" [") || has("] .") {
         Some("theirs leaves out blanks anywhere; before a bracket the grammar has none")
     } else if ["true", "false", "null", "not"].into_iter().any(names) {
@@ -293,6 +295,7 @@ fn the_known_differences_are_differences() {
         "manager.$ref pr",
         "title pr and(title pr)",
         "emails [type pr]",
+        "emails[type eq \"work\"].value eq \"a\"",
         "true pr",
         "not pr",
         "urn:example:2.0 pr",
