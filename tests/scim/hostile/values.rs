@@ -115,8 +115,6 @@ async fn a_name_that_means_something_elsewhere_is_a_name() {
         "-rf",
         "Robert'); DROP TABLE resource;--",
         "%s%s%n",
-        "\u{202e}nimda",
-        "\u{1f468}\u{200d}\u{1f469}",
     ] {
         let made = relay.post("/Users", &json!({ "userName": name, "displayName": name })).await;
         assert_eq!(made.status, 201, "{name}: {}", made.text);
@@ -132,25 +130,5 @@ async fn a_name_that_means_something_elsewhere_is_a_name() {
             let answer = relay.post(endpoint, &body).await;
             assert_eq!(answer.refusal(400)["scimType"], "invalidValue", "{name:?}");
         }
-    }
-}
-
-#[tokio::test]
-async fn two_spellings_of_one_name_are_one_account() {
-    let relay = Relay::start().await;
-    for (first, second) in
-        [("ada", "ADA"), ("\u{e5}se", "a\u{30a}se"), ("kari", "\u{212a}ari"), ("ola", "ｏｌａ")]
-    {
-        relay.user(first).await;
-        let answer = relay.post("/Users", &json!({ "userName": second })).await;
-        assert_eq!(answer.refusal(409)["scimType"], "uniqueness", "{second}");
-    }
-    // These are other letters: other people, whom `eq` tells apart.
-    for (first, second) in [("masse", "ma\u{df}e"), ("idun", "\u{131}dun"), ("per", "per\u{200b}")]
-    {
-        relay.user(first).await;
-        relay.user(second).await;
-        let filter = format!("userName%20eq%20%22{first}%22");
-        assert_eq!(relay.get(&format!("/Users?filter={filter}")).await.json()["totalResults"], 1);
     }
 }
