@@ -16,6 +16,11 @@ mod migrations {
 /// SQLite before this could corrupt a WAL database (the WAL-reset fault, mended in March 2026).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// Pages that a connection keeps for itself, in KiB. There are several readers, and what they miss
+/// is in the kernel's cache.
+const WRITER_CACHE: i64 = 8_192;
+const READER_CACHE: i64 = 1_024;
+
 /// Holds the data directory for this process; the kernel lets go of it when the process ends, so
 /// there is no stale lock.
 pub(super) fn lock(folder: &Path) -> Result<File> {
@@ -60,7 +65,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
         StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
     };
     connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
-    pragmas(&connection).map_err(wrong)?;
+    pragmas(&connection, WRITER_CACHE).map_err(wrong)?;
     migrate(&mut connection, path)?;
     if new && let Some(folder) = path.parent() {
         // The file's name, too, must survive a power cut, and the folder's, which may be new.
@@ -84,11 +89,14 @@ fn sync(folder: &Path) -> std::io::Result<()> {
 pub(super) fn reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
-    pragmas(&connection).map_err(sql)?;
+    pragmas(&connection, READER_CACHE).map_err(sql)?;
     Ok(connection)
 }
 
-fn pragmas(connection: &Connection) -> rusqlite::Result<()> {
+/// `cache` in KiB.
+fn pragmas(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
+    // Negative: a size instead of a number of pages.
+    connection.pragma_update(None, "cache_size", -cache)?;
     connection.set_prepared_statement_cache_capacity(200);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // FULL is per connection; NORMAL would lose the last commits in a power cut.
@@ -97,7 +105,6 @@ fn pragmas(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -8_192)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
 }
