@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::sql;
@@ -95,6 +96,9 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
 
 /// `cache` in KiB.
 fn pragmas(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
+    // A plan stays as it was made: SQLite is built to think again with each new value, and no
+    // query here has more than one good plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Negative: a size instead of a number of pages.
     connection.pragma_update(None, "cache_size", -cache)?;
     connection.set_prepared_statement_cache_capacity(200);
