@@ -106,7 +106,7 @@ fn deviations(status: &Status) -> Option<Table> {
         ]);
     }
     if more > 0 {
-        let rest = format!("and {more} more kinds, which `status --json` lists");
+        let rest = format!("and {more} more in `status --json`");
         table.row(["".into(), "".into(), "".into(), rest.as_str().into()]);
     }
     (!rows.is_empty()).then_some(table)

@@ -6,7 +6,7 @@ mod tests;
 
 use axum::extract::Query;
 use http::Uri;
-use scim_relay_sdk::scim::{Attribute, Mutability, Returned, Schemas, fold};
+use scim_relay_sdk::scim::{Attribute, ERROR_URN, Mutability, Returned, Schemas, fold};
 use serde_json::{Map, Value};
 
 /// What stands in its place.
@@ -39,6 +39,7 @@ pub(super) struct Redactor {
     found: Vec<String>,
     /// Whether something was struck of which an answer may repeat any part, such as a filter.
     in_text: bool,
+    answering: bool,
 }
 
 impl Redactor {
@@ -49,7 +50,7 @@ impl Redactor {
             .filter(|attribute| is_never_returned(attribute))
             .map(|attribute| fold(&attribute.name))
             .collect();
-        Self { never, found: Vec::new(), in_text: false }
+        Self { never, found: Vec::new(), in_text: false, answering: false }
     }
 
     /// The body of a request.
@@ -73,7 +74,13 @@ impl Redactor {
             !is_value(key)
                 && member.as_str().is_some_and(|name| is_name(name) && self.is_secret(name))
         });
+        // What our own sentences repeat of a request, `unsay` takes out.
+        let ours = self.answering && is_error(members);
         for (key, mut member) in std::mem::take(members) {
+            if ours && key == "detail" {
+                members.insert(key, member);
+                continue;
+            }
             if self.is_secret(&key) || (about_secret && is_value(&key)) {
                 self.strike(&mut member);
             } else {
@@ -125,6 +132,7 @@ impl Redactor {
 
     /// The body of an answer. It holds nothing secret that it does not repeat from the request.
     pub(super) fn redact_answer(&mut self, answer: &mut Value) {
+        self.answering = true;
         self.redact(answer);
         self.unsay(answer);
     }
@@ -178,6 +186,11 @@ impl Redactor {
         text.contains(['"', '\'', '=', ':', '{', '[', '%']) && !is_name(text) && self.mentions(text)
             || text.contains(' ') && is_comparison(text) && self.mentions(text)
     }
+}
+
+fn is_error(members: &Map<String, Value>) -> bool {
+    let schemas = members.get("schemas").and_then(Value::as_array);
+    schemas.is_some_and(|schemas| schemas.iter().any(|urn| urn == ERROR_URN))
 }
 
 fn is_never_returned(attribute: &Attribute) -> bool {

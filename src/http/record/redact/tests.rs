@@ -141,6 +141,19 @@ fn an_answer_does_not_repeat_what_was_struck() {
     assert_eq!(answer, json!({ "scimType": "invalidFilter", "detail": STRUCK }));
 }
 
+#[test]
+fn a_refusal_may_speak_of_a_token() {
+    let detail = "a token stands for an organization: there is no /Me";
+    let refusal = json!({ "schemas": [ERROR_URN], "detail": detail });
+    let mut answer = refusal.clone();
+    Redactor::new(&schemas()).redact_answer(&mut answer);
+    assert_eq!(answer, refusal);
+    // The same in a client's resource could be anything.
+    let mut resource = json!({ "detail": detail });
+    Redactor::new(&schemas()).redact_answer(&mut resource);
+    assert_eq!(resource, json!({ "detail": STRUCK }));
+}
+
 /// Any JSON, with the canary at places where a secret may stand.
 fn body() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![Just(json!(null)), any::<bool>().prop_map(Value::from), secret()];
