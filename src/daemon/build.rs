@@ -18,7 +18,7 @@ use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
 use crate::operator::Runtime;
 use crate::store::{Paused, Registration, Result, Store};
-use crate::vault::Vault;
+use crate::vault::{KeyId, Vault};
 
 /// The enabled connectors of a configuration, made and not yet running.
 pub(super) struct Connectors {
@@ -60,13 +60,6 @@ pub(super) async fn runtime(
     let registrations =
         made.iter().map(|(config, connector)| registration(config, connector.as_ref()));
     shared.store.register(registrations.collect()).await?;
-    let dropped = shared.store.passwords_open_with(vault.as_ref().map(|vault| vault.id())).await?;
-    if dropped > 0 {
-        tracing::warn!(
-            passwords = dropped,
-            "dropped passwords that wait to be passed on: the key they were sealed with is not the one that is configured"
-        );
-    }
     let rows = shared.store.connectors().await?;
     let lanes = made
         .into_iter()
@@ -84,6 +77,29 @@ pub(super) async fn runtime(
         connectors: rows.into_iter().map(|row| (row.name.into(), row.id)).collect(),
         vault,
     })
+}
+
+impl Connectors {
+    /// The key that passwords are sealed with, if any are.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        self.vault.as_ref().map(|vault| vault.id())
+    }
+}
+
+/// Drops the passwords that were sealed with another key than this one. To be called once nobody
+/// seals with another.
+pub(super) async fn drop_what_cannot_be_opened(
+    key: Option<KeyId>,
+    store: &Arc<dyn Store>,
+) -> Result<()> {
+    let dropped = store.passwords_open_with(key).await?;
+    if dropped > 0 {
+        tracing::warn!(
+            passwords = dropped,
+            "dropped passwords that wait to be passed on: the key they were sealed with is not the one that is configured"
+        );
+    }
+    Ok(())
 }
 
 fn registration(config: &ConnectorConfig, connector: &dyn Connector) -> Registration {

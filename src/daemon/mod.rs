@@ -127,6 +127,7 @@ impl Daemon {
             clock.clone(),
             limits,
         ));
+        build::drop_what_cannot_be_opened(connectors.key(), &store).await?;
         let runtime = build::runtime(config, connectors, &lanes).await?;
         scim.replace(build::directories(&runtime, &store, &clock), limits);
         let runtime = Arc::new(ArcSwap::from_pointee(runtime));

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Daemon, build, connectors::KINDS};
 use crate::config::{self, Diagnostic, Severity};
 use crate::http;
+use crate::operator::Runtime;
 use crate::reconcile::{self, Due};
 
 impl Daemon {
@@ -31,23 +32,32 @@ impl Daemon {
         // The old lanes end before the new ones begin, so that no item is in two hands.
         self.generation.load().cancel();
         old.engine.stop().await;
-        let limits = build::limits(&config);
+        let (limits, key) = (build::limits(&config), connectors.key());
         let runtime = match build::runtime(config, connectors, &self.lanes).await {
             Ok(runtime) => runtime,
             Err(error) => {
                 // The store does not take writes: go on as before, as far as that goes.
                 let again = build::connectors(&old.config, self.credentials.as_deref())?;
                 if let Ok(runtime) = build::runtime(old.config.clone(), again, &self.lanes).await {
-                    self.runtime.store(Arc::new(runtime));
+                    self.go_by(runtime, build::limits(&old.config));
                 }
                 self.keep_time();
                 return Err(vec![Diagnostic::about(file, error.to_string())]);
             }
         };
-        self.scim.replace(build::directories(&runtime, &self.store, &self.clock), limits);
-        self.runtime.store(Arc::new(runtime));
+        self.go_by(runtime, limits);
+        if let Err(error) = build::drop_what_cannot_be_opened(key, &self.store).await {
+            // A lane leaves such a password out when it comes to it.
+            tracing::warn!(%error, "passwords of an old key are still in the store");
+        }
         self.keep_time();
         Ok(warnings)
+    }
+
+    /// What comes in from now on goes by this.
+    fn go_by(&self, runtime: Runtime, limits: http::Limits) {
+        self.scim.replace(build::directories(&runtime, &self.store, &self.clock), limits);
+        self.runtime.store(Arc::new(runtime));
     }
 
     /// Starts the schedules of the configuration that is in force.
