@@ -96,6 +96,18 @@ async fn a_list_comes_in_the_order_that_is_asked_for() {
     refused(&relay.list("/Users", &sideways).await, "invalidValue", "sideways");
 }
 
+#[tokio::test]
+async fn nobody_comes_in_any_order() {
+    let relay = school().await;
+    for (path, of) in [("/Users", "Group"), ("/Groups", "User"), ("", "Cat")] {
+        let filter = format!("meta.resourceType eq \"{of}\"");
+        let list = [("filter", filter.as_str()), ("sortBy", "displayName")];
+        let answer = relay.list(path, &list).await;
+        assert_eq!(names(&answer), "", "{path}");
+        assert_eq!(answer.json()["totalResults"], 0);
+    }
+}
+
 /// RFC 7644 section 3.4.2.4.
 #[tokio::test]
 async fn a_page_by_index_keeps_to_its_edges() {

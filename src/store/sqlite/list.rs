@@ -49,7 +49,8 @@ impl Plan {
             kinds.into_iter().filter(|&kind| settled(kind) != Some(false)).collect();
         let all = kinds.iter().all(|&kind| settled(kind) == Some(true));
         match (request.filter.as_ref().filter(|_| !all), &request.sort, &kinds[..]) {
-            (None, None, _) => Self::Everyone(kinds),
+            // Where no type is left there is nobody, in whatever order.
+            (None, None, _) | (_, _, []) => Self::Everyone(kinds),
             (None, Some(sort), &[kind]) => {
                 Name::of(sort, kind).map_or(Self::Scan(kinds), Self::ByName)
             }

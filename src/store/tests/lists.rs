@@ -263,6 +263,28 @@ async fn a_list_is_sorted_by_index_and_by_value_alike() {
     }
 }
 
+#[tokio::test]
+async fn a_filter_that_no_type_can_meet_finds_nobody_in_whatever_order() {
+    let kit = Kit::new().await;
+    kit.user("ada").await;
+    for (kinds, of) in [(&USERS[..], "Group"), (&BOTH, "Cat")] {
+        let filter = Filter::parse(&format!("meta.resourceType eq \"{of}\"")).unwrap();
+        let unsorted = ListRequest { sort: None, ..sorted(kinds, "userName", "ascending") };
+        let lists = [
+            unsorted,
+            sorted(kinds, "userName", "ascending"),
+            sorted(kinds, "meta.created", "descending"),
+        ];
+        for list in lists {
+            for start in [Start::Index(1), Start::Cursor(None)] {
+                let filter = Some(filter.clone());
+                let page = kit.page(ListRequest { filter, start, ..list.clone() }).await;
+                assert_eq!((page.total, page.resources.len(), page.next), (0, 0, None));
+            }
+        }
+    }
+}
+
 /// RFC 9865: what was there all the time is seen once, whatever is written between two pages.
 #[tokio::test]
 async fn a_cursor_passes_nobody_over_and_shows_nobody_twice() {
