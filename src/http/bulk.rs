@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, header};
 use scim_relay_sdk::scim::{
     BULK_RESPONSE_URN, Bulk, BulkStep, BulkWrite, Projection, Quirk, ResourceKind,
@@ -15,8 +16,9 @@ use tokio::time::sleep;
 
 use super::Scim;
 use super::auth::{self, Caller};
-use super::call::{Call, SCIM_JSON, Unread};
+use super::call::{self, Call, SCIM_JSON, Unread};
 use super::errors::Failure;
+use super::limits::Place;
 use super::outcome::{Deviations, Outcome, Outcomes};
 use crate::directory::{Directory, Precondition, Served};
 
@@ -26,10 +28,11 @@ pub(super) async fn carry_out(
     State(scim): State<Arc<Scim>>,
     headers: HeaderMap,
     call: Call,
+    place: Place,
     body: Unread,
 ) -> Result<Response, Failure> {
     let directory = call.caller.directory.clone();
-    let _turn = scim.turns.take(directory.organization()).await;
+    let _turn = place.turn().await;
     let mut bulk = Bulk::parse(body.parse()?)?;
 
     let mut entries: Vec<Option<String>> = vec![None; bulk.len()];
@@ -69,6 +72,16 @@ pub(super) async fn carry_out(
     let headers = [(header::CONTENT_TYPE, SCIM_JSON)];
     let extensions = (Extension(Outcomes(outcomes)), Extension(Deviations(deviations)));
     Ok((headers, extensions, answer(&entries)).into_response())
+}
+
+/// Taken before the body is read, so that no more bodies wait in memory than there are places.
+impl FromRequestParts<Arc<Scim>> for Place {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, scim: &Arc<Scim>) -> Result<Self, Failure> {
+        let organization = call::caller(parts)?.directory.organization();
+        scim.turns.place(organization).map_err(Failure::too_many)
+    }
 }
 
 /// Every operation counts as a request. A bulk that asks for more than there is to be had goes on

@@ -56,7 +56,7 @@ impl<S: Sync> FromRequestParts<S> for Call {
     }
 }
 
-fn caller(parts: &Parts) -> Result<Caller, Failure> {
+pub(super) fn caller(parts: &Parts) -> Result<Caller, Failure> {
     parts.extensions.get().cloned().ok_or_else(|| Failure::internal("a request passed no gate"))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::RateLimit;
 use crate::store::OrgId;
@@ -52,19 +52,52 @@ impl Limiter {
     }
 }
 
+/// Bulks of one organization that are here at once: the one that is carried out, and those that
+/// wait for it, each with all of its body.
+const BULKS: usize = 4;
+
+/// When a bulk that found no place may come again.
+const BULK_RETRY: Duration = Duration::from_secs(10);
+
 /// Whose bulk is being carried out: one of an organization at a time, since one may take long and
 /// hold much.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<OrgId, Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<OrgId, Line>>);
+
+#[derive(Clone)]
+struct Line {
+    places: Arc<Semaphore>,
+    head: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(BULKS)), head: Arc::default() }
+    }
+}
 
 impl Turns {
-    /// Waits in line. The turn ends with what is returned.
-    pub(super) async fn take(&self, organization: OrgId) -> OwnedMutexGuard<()> {
+    /// A place in the line, or how long to wait for one.
+    pub(super) fn place(&self, organization: OrgId) -> Result<Place, Duration> {
         let line = {
             let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(lines.entry(organization).or_default())
+            lines.entry(organization).or_default().clone()
         };
-        line.lock_owned().await
+        let held = line.places.try_acquire_owned().map_err(|_| BULK_RETRY)?;
+        Ok(Place { head: line.head, held })
+    }
+}
+
+/// A place in the line, held until it is dropped.
+pub(super) struct Place {
+    head: Arc<tokio::sync::Mutex<()>>,
+    held: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Waits until nobody is ahead. The turn ends with what is returned.
+    pub(super) async fn turn(self) -> (OwnedMutexGuard<()>, OwnedSemaphorePermit) {
+        (self.head.lock_owned().await, self.held)
     }
 }
 
@@ -127,11 +160,24 @@ mod tests {
     #[test]
     fn the_bulks_of_one_organization_wait_in_line() {
         let turns = Turns::default();
-        let first = turns.take(OrgId(1)).now_or_never().unwrap();
-        assert!(turns.take(OrgId(1)).now_or_never().is_none());
-        assert!(turns.take(OrgId(2)).now_or_never().is_some());
+        let turn = |of| turns.place(OrgId(of)).unwrap().turn().now_or_never();
+        let first = turn(1).unwrap();
+        assert!(turn(1).is_none());
+        assert!(turn(2).is_some());
         drop(first);
-        assert!(turns.take(OrgId(1)).now_or_never().is_some());
+        assert!(turn(1).is_some());
+    }
+
+    #[test]
+    fn the_line_of_bulks_is_short() {
+        let turns = Turns::default();
+        let mut line: Vec<Place> = (0..BULKS).map(|_| turns.place(OrgId(1)).unwrap()).collect();
+        assert_eq!(turns.place(OrgId(1)).err(), Some(BULK_RETRY));
+        assert!(turns.place(OrgId(2)).is_ok(), "another organization has its own");
+        let first = line.pop().unwrap().turn().now_or_never().unwrap();
+        assert!(turns.place(OrgId(1)).is_err(), "the one that is carried out counts");
+        drop(first);
+        assert!(turns.place(OrgId(1)).is_ok());
     }
 
     #[test]

@@ -297,6 +297,38 @@ async fn a_bulk_goes_no_faster_than_its_organization_may() {
 }
 
 #[tokio::test]
+async fn the_line_of_bulks_is_short_and_whoever_finds_no_place_is_told_when_to_come_again() {
+    let relay = Relay::start().await;
+    let unfinished = format!(
+        "POST /scim/lillevik/v2/Bulk HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-length: 100\r\n\r\n{{",
+        relay.token
+    );
+    let mut line = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(relay.address).await.unwrap();
+        stream.write_all(unfinished.as_bytes()).await.unwrap();
+        line.push(stream);
+    }
+    let small = request(json!([{ "method": "DELETE", "path": "/Users/nobody" }]));
+    let until = async |status: u16| {
+        loop {
+            let answer = relay.post("/Bulk", &small).await;
+            if answer.status == status {
+                break answer;
+            }
+            assert!([200, 429].contains(&answer.status), "{}", answer.text);
+        }
+    };
+    let refused = until(429).await;
+    refused.refusal(429);
+    assert_eq!(refused.header("retry-after"), "10");
+    assert_eq!(relay.post("/Users", &json!({ "userName": "ada" })).await.status, 201);
+    drop(line);
+    until(200).await;
+}
+
+#[tokio::test]
 async fn whoever_hangs_up_half_way_leaves_whole_operations() {
     let mut setting = Setting { per_second: 1, burst: 5, ..Setting::default() };
     setting.options.drain_timeout = Duration::from_mins(10);

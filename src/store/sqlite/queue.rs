@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use super::registry::Subscriber;
 use super::{millis, sql, time};
@@ -127,11 +128,13 @@ const MARK_STATE: &str = concat!(
     on_new_content!()
 );
 
-/// Everybody who is in a group, whether it names them or one of its groups does; of a user, the user.
-/// `UNION` meets each once, so that groups which contain each other end the walk, too.
+/// Everybody who is in these groups, whether one names them or one of its groups does; of a user,
+/// the user. `UNION` meets each once, however many of the groups share them, and so groups which
+/// contain each other end the walk, too.
 pub(super) const MARK_PEOPLE: &str = concat!(
     "WITH RECURSIVE below (id) AS (
-         SELECT ?2 UNION SELECT m.member_id FROM below CROSS JOIN member m ON m.group_id = below.id)
+         SELECT value FROM json_each(?2)
+         UNION SELECT m.member_id FROM below CROSS JOIN member m ON m.group_id = below.id)
      INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
                         entire, attempts, epoch, doubt)
      SELECT ?1, r.id, r.organization,
@@ -206,15 +209,18 @@ pub(super) fn mark_people<'r>(
     rows: impl IntoIterator<Item = &'r i64>,
     now: Timestamp,
 ) -> Result<()> {
-    for row in rows {
-        // Nobody's event: a user whose groups changed was not changed.
-        for reader in readers.iter().filter(|reader| !reader.every_event) {
-            c.prepare_cached(MARK_PEOPLE)
-                .and_then(|mut s| {
-                    s.execute(params![reader.connector.0, row, millis(now), Reason::Change.word()])
-                })
-                .map_err(sql)?;
-        }
+    let rows: Vec<i64> = rows.into_iter().copied().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = Value::from(rows).to_string();
+    // Nobody's event: a user whose groups changed was not changed.
+    for reader in readers.iter().filter(|reader| !reader.every_event) {
+        c.prepare_cached(MARK_PEOPLE)
+            .and_then(|mut s| {
+                s.execute(params![reader.connector.0, rows, millis(now), Reason::Change.word()])
+            })
+            .map_err(sql)?;
     }
     Ok(())
 }

@@ -162,10 +162,10 @@ pub(super) fn update(
         passwords::keep(c, subscribers.of(organization), organization, row, seq, &password)?;
     }
     let readers = subscribers.reading_groups(organization);
-    queue::mark_people(c, &readers, moved.rows(), origin.now)?;
-    if update.kind == ResourceKind::Group && attributes.iter().any(|name| name == "displayName") {
-        queue::mark_people(c, &readers, [&stored.row.0], origin.now)?;
-    }
+    let renamed =
+        update.kind == ResourceKind::Group && attributes.iter().any(|name| name == "displayName");
+    let itself = renamed.then_some(&stored.row.0);
+    queue::mark_people(c, &readers, moved.rows().chain(itself), origin.now)?;
     Ok(Done::ringing(Written::Done { stored, changed: true }))
 }
 

@@ -146,6 +146,22 @@ async fn a_circle_of_groups_marks_its_people_once() {
 }
 
 #[tokio::test]
+async fn whoever_many_moved_groups_share_is_marked_once() {
+    let it = School::new().await;
+    let marks = async || {
+        let claim = it.kit.claim_of(it.dir, &it.people[0]).await.unwrap();
+        let mark = it.kit.case(&claim).await.mark;
+        it.kit.settle(&claim, Outcome::Released).await;
+        mark
+    };
+    let choir = it.kit.group("choir", &[&it.people[0]]).await;
+    let before = marks().await;
+    // Ada is in all three, and in the new one itself.
+    it.kit.group("school", &[&it.class, &it.year, &choir, &it.people[0]]).await;
+    assert_eq!(marks().await, before + 1);
+}
+
+#[tokio::test]
 async fn who_reads_no_groups_hears_of_no_person() {
     let mut kit = Kit::new().await;
     let dir = kit.register(directory()).await;
