@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use axum::extract::Query;
 use http::Uri;
 use scim_relay_sdk::scim::{Attribute, ERROR_URN, Mutability, Returned, Schemas, fold};
@@ -18,6 +20,11 @@ const WORDS: [&str; 6] = ["password", "passwd", "passphrase", "pwd", "secret", "
 /// How our bearer tokens begin, and how much of what follows is public (see `token`).
 const TOKEN: &str = "scimr_";
 const PUBLIC: usize = 12;
+
+/// How many struck values are looked for in the answer, and their length together: each is looked
+/// for in every text.
+const LOOKED_FOR: usize = 128;
+const LENGTH: usize = 8 * 1024;
 
 /// Parameters of RFC 7644 section 3.4.2 and RFC 9865. Of others only the name is kept.
 const PARAMETERS: [&str; 8] = [
@@ -36,8 +43,11 @@ pub(super) struct Redactor {
     /// Attributes that are never returned, by their folded names.
     never: Vec<String>,
     /// What was struck, for an answer that repeats it.
-    found: Vec<String>,
-    /// Whether something was struck of which an answer may repeat any part, such as a filter.
+    found: HashSet<String>,
+    /// The length of all that.
+    length: usize,
+    /// Whether something was struck that is not in `found`: a text of which an answer may repeat any
+    /// part, such as a filter, or more than is looked for.
     in_text: bool,
     answering: bool,
 }
@@ -50,7 +60,7 @@ impl Redactor {
             .filter(|attribute| is_never_returned(attribute))
             .map(|attribute| fold(&attribute.name))
             .collect();
-        Self { never, found: Vec::new(), in_text: false, answering: false }
+        Self { never, found: HashSet::new(), length: 0, in_text: false, answering: false }
     }
 
     /// The body of a request.
@@ -68,11 +78,11 @@ impl Redactor {
     }
 
     fn object(&mut self, members: &mut Map<String, Value>) {
-        let is_value = |key: &str| matches!(fold(key).as_str(), "value" | "values");
-        // `{"op": "replace", "path": "password", "value": ...}`, in any order and by any words.
+        let is_value = |key: &str| matches!(fold(key).trim(), "value" | "values");
+        // `{"op": "replace", "path": "password", "value": ...}`, in any order and by any words: a
+        // path that we do not understand may still name a secret.
         let about_secret = members.iter().any(|(key, member)| {
-            !is_value(key)
-                && member.as_str().is_some_and(|name| is_name(name) && self.is_secret(name))
+            !is_value(key) && member.as_str().is_some_and(|text| self.mentions(text))
         });
         // What our own sentences repeat of a request, `unsay` takes out.
         let ours = self.answering && is_error(members);
@@ -81,7 +91,7 @@ impl Redactor {
                 members.insert(key, member);
                 continue;
             }
-            if self.is_secret(&key) || (about_secret && is_value(&key)) {
+            if self.mentions(&key) || (about_secret && is_value(&key)) {
                 self.strike(&mut member);
             } else {
                 self.redact(&mut member);
@@ -100,12 +110,24 @@ impl Redactor {
 
     fn note(&mut self, value: &Value) {
         match value {
-            Value::String(text) if !text.is_empty() => self.found.push(text.clone()),
-            Value::Number(number) => self.found.push(number.to_string()),
+            Value::String(text) if !text.is_empty() => self.look_for(text),
+            Value::Number(number) => self.look_for(&number.to_string()),
             Value::Array(values) => values.iter().for_each(|value| self.note(value)),
             Value::Object(members) => members.values().for_each(|value| self.note(value)),
             _ => {}
         }
+    }
+
+    fn look_for(&mut self, secret: &str) {
+        if self.found.contains(secret) {
+            return;
+        }
+        if self.found.len() == LOOKED_FOR || self.length + secret.len() > LENGTH {
+            self.in_text = true;
+            return;
+        }
+        self.length += secret.len();
+        self.found.insert(secret.to_owned());
     }
 
     /// The query, readable, with its question mark.
@@ -153,25 +175,17 @@ impl Redactor {
         }
     }
 
-    /// Any other text of the client's.
+    /// Any other text of the client's. One that repeats what was struck goes whole: what is left
+    /// around it would tell where it stood, and how often.
     pub(super) fn text(&self, text: &str) -> String {
-        let mut text = without_tokens(text);
-        for secret in &self.found {
-            if text.contains(secret) {
-                text = text.replace(secret, STRUCK);
-            }
+        if self.found.iter().any(|secret| text.contains(secret)) {
+            return STRUCK.to_owned();
         }
-        text
+        without_tokens(text)
     }
 
-    /// Whether a name is that of a secret: `password`, `urn:...:User:Password`, `x.userPassword`.
-    fn is_secret(&self, name: &str) -> bool {
-        let name = fold(name);
-        let path = name.rsplit(':').next().unwrap_or_default();
-        WORDS.iter().any(|word| name.contains(word))
-            || path.split(['.', '[']).any(|piece| self.never.iter().any(|never| never == piece))
-    }
-
+    /// Whether a secret is named: `password`, `urn:...:User:Password`, `x.userPassword`, `/password`,
+    /// `cards[type eq "a"].pin`.
     fn mentions(&self, text: &str) -> bool {
         let text = fold(text);
         WORDS.iter().any(|word| text.contains(word))

@@ -48,6 +48,8 @@ fn a_secret_is_known_by_its_name_in_any_spelling() {
         "urn:example:2.0:Badge:pin",
         "code",
         "urn:example:2.0:Badge:door.code",
+        "/pin",
+        "pin ",
     ] {
         check(json!({ name: CANARY }), json!({ name: STRUCK }));
         check(json!({ name: { "value": [CANARY, 1] } }), json!({ name: STRUCK }));
@@ -61,11 +63,21 @@ fn a_secret_is_known_by_its_name_in_any_spelling() {
 fn a_patch_names_its_secret_beside_it() {
     let operation =
         |path: &str, value: &str| json!({ "op": "replace", "path": path, "value": value });
-    for path in
-        ["password", "Password", "urn:ietf:params:scim:schemas:core:2.0:User:password", "door.code"]
-    {
+    for path in [
+        "password",
+        "Password",
+        "urn:ietf:params:scim:schemas:core:2.0:User:password",
+        "door.code",
+        // What is no path, and is refused: the value is a secret all the same.
+        "/password",
+        "password ",
+        " PIN",
+        "Badge/pin",
+    ] {
         check(operation(path, CANARY), operation(path, STRUCK));
     }
+    let filtered = r#"cards[type eq "a"].pin"#;
+    check(operation(filtered, CANARY), operation(STRUCK, STRUCK));
     check(operation("title", "Dr."), operation("title", "Dr."));
     check(operation("displayName", "Passwords"), operation("displayName", "Passwords"));
     // The name after the value, and other words for the same.
@@ -73,7 +85,7 @@ fn a_patch_names_its_secret_beside_it() {
         json!({ "value": CANARY, "path": "password", "op": "add" }),
         json!({ "value": STRUCK, "path": "password", "op": "add" }),
     );
-    check(json!({ "Value": CANARY, "type": "pin" }), json!({ "Value": STRUCK, "type": "pin" }));
+    check(json!({ "Value ": CANARY, "type": "pin" }), json!({ "Value ": STRUCK, "type": "pin" }));
 }
 
 #[test]
@@ -130,8 +142,9 @@ fn an_answer_does_not_repeat_what_was_struck() {
     redactor.redact(&mut json!({ "password": [CANARY, 4711] }));
     let mut answer = json!({ "detail": format!("`{CANARY}` is too weak"), "pin": "0" });
     redactor.redact_answer(&mut answer);
-    assert_eq!(answer, json!({ "detail": "`[redacted]` is too weak", "pin": STRUCK }));
-    assert_eq!(redactor.text("/Users/4711"), "/Users/[redacted]");
+    assert_eq!(answer, json!({ "detail": STRUCK, "pin": STRUCK }));
+    assert_eq!(redactor.text("/Users/4711"), STRUCK);
+    assert_eq!(redactor.text("/Users/1"), "/Users/1");
 
     // Of a filter, any part may come back.
     let mut redactor = Redactor::new(&schemas());
@@ -139,6 +152,24 @@ fn an_answer_does_not_repeat_what_was_struck() {
     let mut answer = json!({ "scimType": "invalidFilter", "detail": "`'Kanari` is no value" });
     redactor.redact_answer(&mut answer);
     assert_eq!(answer, json!({ "scimType": "invalidFilter", "detail": STRUCK }));
+}
+
+#[test]
+fn beyond_what_is_looked_for_no_detail_is_kept() {
+    let answer = json!({ "scimType": "invalidValue", "detail": "the value is too weak" });
+    let after = |secrets: Vec<String>| {
+        let (mut redactor, mut answer) = (Redactor::new(&schemas()), answer.clone());
+        redactor.redact(&mut json!({ "password": secrets }));
+        redactor.redact_answer(&mut answer);
+        (redactor.found.len(), answer)
+    };
+    let struck = json!({ "scimType": "invalidValue", "detail": STRUCK });
+    let secret = |number: usize| format!("Kanari-{number}");
+    assert_eq!(after((0..LOOKED_FOR).map(secret).collect()), (LOOKED_FOR, answer.clone()));
+    assert_eq!(after((0..=LOOKED_FOR).map(secret).collect()), (LOOKED_FOR, struck.clone()));
+    assert_eq!(after(vec!["x".repeat(LENGTH)]), (1, answer.clone()));
+    assert_eq!(after(vec!["x".repeat(LENGTH + 1)]), (0, struck));
+    assert_eq!(after(vec![CANARY.to_owned(); 1_000]), (1, answer), "the same is no more");
 }
 
 #[test]
@@ -176,6 +207,9 @@ fn secret() -> impl Strategy<Value = Value> {
         Just("x.password"),
         Just("pin"),
         Just("urn:example:2.0:Badge:door.code"),
+        Just("/password"),
+        Just("pin "),
+        Just(r#"cards[type eq "a"].pin"#),
     ];
     let value = prop_oneof![
         Just(json!(CANARY)),
@@ -198,5 +232,24 @@ proptest! {
     fn a_secret_in_a_place_for_secrets_never_survives(body in body()) {
         let kept = redacted(body).to_string();
         prop_assert!(!kept.contains(CANARY), "{kept}");
+    }
+
+    /// Secrets made of the letters of what stands in their place.
+    #[test]
+    fn what_is_kept_is_hardly_longer_than_what_came(
+        secrets in prop::collection::vec("[redact]{1,2}|\\[|\\]|scimr_x{0,14}", 0..15),
+        texts in prop::collection::vec("([redact \\]\\[]{0,20}|scimr_x{0,14} ?){0,5}", 0..5),
+    ) {
+        let mut redactor = Redactor::new(&schemas());
+        let mut request = json!({ "password": secrets, "title": texts });
+        let mut answer = json!({ "detail": texts, "a": [{ "title": texts }] });
+        let before = (request.to_string().len(), answer.to_string().len());
+        redactor.redact(&mut request);
+        redactor.redact_answer(&mut answer);
+        prop_assert!(request.to_string().len() <= 4 * before.0, "{request}");
+        prop_assert!(answer.to_string().len() <= 4 * before.1, "{answer}");
+        for text in &texts {
+            prop_assert!(redactor.text(text).len() <= 2 * text.len() + STRUCK.len());
+        }
     }
 }
