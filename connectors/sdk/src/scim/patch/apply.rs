@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use super::budget::Budget;
 use super::{MemberOp, Op, Operation, PatchRequest, Patched, entries};
 use crate::scim::error::Error;
 use crate::scim::path::{AttrPath, PatchPath};
@@ -24,6 +25,7 @@ impl PatchRequest {
             member_ops: Vec::new(),
             password: None,
             reader: Reader { quirks: self.quirks.clone() },
+            budget: Budget::default(),
         };
         match patching.all(&self.operations) {
             Ok(()) => Ok(Patched {
@@ -50,6 +52,7 @@ pub(super) struct Patching<'a> {
     pub(super) member_ops: Vec<MemberOp>,
     password: Option<SecretString>,
     pub(super) reader: Reader,
+    budget: Budget,
 }
 
 impl Patching<'_> {
@@ -165,7 +168,7 @@ impl Patching<'_> {
         let current = container(&mut self.attributes, extension).shift_remove(&attribute.name);
         let kept =
             (attribute.mutability == Mutability::Immutable).then(|| current.clone()).flatten();
-        let next = target.next(current, value, &mut self.reader)?;
+        let next = target.next(current, value, &mut self.reader, &mut self.budget)?;
         if kept.is_some() && kept != next {
             return Err(target.immutable());
         }
@@ -237,6 +240,7 @@ impl Target<'_> {
         current: Option<Value>,
         value: Option<&Value>,
         reader: &mut Reader,
+        budget: &mut Budget,
     ) -> Result<Option<Value>, Error> {
         if self.attribute.multi_valued {
             let entries = match current {
@@ -244,7 +248,7 @@ impl Target<'_> {
                 Some(Value::Array(entries)) => entries,
                 Some(single) => vec![single],
             };
-            let entries = entries::next(self, entries, value, reader)?;
+            let entries = entries::next(self, entries, value, reader, budget)?;
             if self.op == Op::Remove && self.attribute.required && entries.is_empty() {
                 return Err(self.path.required());
             }

@@ -1,10 +1,13 @@
 //! PATCH on a multi-valued attribute: the whole list, selected entries, and their
 //! sub-attributes.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::Op;
 use super::apply::Target;
+use super::budget::Budget;
 use crate::scim::error::Error;
 use crate::scim::filter::{CompareOp, Filter};
 use crate::scim::fold::fold;
@@ -18,11 +21,12 @@ pub(super) fn next(
     mut entries: Vec<Value>,
     value: Option<&Value>,
     reader: &mut Reader,
+    budget: &mut Budget,
 ) -> Result<Vec<Value>, Error> {
     let written = match (&target.path.filter, target.sub) {
-        (Some(filter), _) => selected(target, filter, &mut entries, value, reader)?,
-        (None, Some(_)) => each(target, &mut entries, value, reader)?,
-        (None, None) => whole(target, &mut entries, value, reader)?,
+        (Some(filter), _) => selected(target, filter, &mut entries, value, reader, budget)?,
+        (None, Some(_)) => each(target, &mut entries, value, reader, budget)?,
+        (None, None) => whole(target, &mut entries, value, reader, budget)?,
     };
     if entries.len() > MAX_VALUES {
         return Err(too_many(&target.at));
@@ -58,6 +62,7 @@ fn whole(
     entries: &mut Vec<Value>,
     value: Option<&Value>,
     reader: &mut Reader,
+    budget: &mut Budget,
 ) -> Result<Vec<usize>, Error> {
     let attribute = target.attribute;
     if target.op == Op::Remove && value.is_none_or(Value::is_null) {
@@ -73,46 +78,97 @@ fn whole(
         Some(Value::Array(given)) => given,
         _ => Vec::new(),
     };
-    match target.op {
-        Op::Remove => {
-            // RFC 7644 section 3.5.2.2 knows no value here, but Entra and JumpCloud list what is
-            // to go; taking that for "all" would empty the attribute.
-            entries.retain(|entry| {
-                !given.iter().any(|listed| agrees(attribute, entry, listed, same_text))
-            });
-            Ok(Vec::new())
+    if target.op == Op::Replace {
+        *entries = given;
+        return Ok((0..entries.len()).collect());
+    }
+    let mut index = Index::of(entries);
+    let mut written = Vec::new();
+    for listed in given {
+        let alike = index.alike(&listed);
+        budget.spend(alike.len(), listed.to_string().len(), &target.at)?;
+        if target.op == Op::Add {
+            written.extend(add(attribute, entries, listed, &alike, &mut index));
+            continue;
         }
-        Op::Replace => {
-            *entries = given;
-            Ok((0..entries.len()).collect())
+        // RFC 7644 section 3.5.2.2 knows no value here, but Entra and JumpCloud list what is to
+        // go; taking that for "all" would empty the attribute.
+        for entry in alike {
+            if agrees(attribute, &entries[entry], &listed, same_text) {
+                entries[entry] = Value::Null;
+            }
         }
-        Op::Add => {
-            Ok(given.into_iter().filter_map(|entry| add(attribute, entries, entry)).collect())
+    }
+    entries.retain(|entry| !entry.is_null());
+    Ok(written)
+}
+
+/// Where entries are by their `value`, so that a thousand that are listed are not compared with
+/// each of a thousand.
+struct Index {
+    places: HashMap<String, Vec<usize>>,
+    entries: usize,
+}
+
+impl Index {
+    fn of(entries: &[Value]) -> Self {
+        let mut index = Self { places: HashMap::new(), entries: 0 };
+        for entry in entries {
+            index.push(entry);
         }
+        index
+    }
+
+    fn push(&mut self, entry: &Value) {
+        if let Some(value) = Self::key(entry) {
+            self.places.entry(value).or_default().push(self.entries);
+        }
+        self.entries += 1;
+    }
+
+    /// The entries that may be the one that is `listed`: all of them, if it has no `value`.
+    fn alike(&self, listed: &Value) -> Vec<usize> {
+        match Self::key(listed) {
+            Some(value) => self.places.get(&value).cloned().unwrap_or_default(),
+            None => (0..self.entries).collect(),
+        }
+    }
+
+    fn key(entry: &Value) -> Option<String> {
+        entry.get("value").unwrap_or(entry).as_str().map(fold)
     }
 }
 
 /// Puts an entry in. One that is there already stays as it is; one with the same value and type
 /// takes the other sub-attributes over, since the pair is unique (RFC 7643 section 2.4).
-fn add(attribute: &Attribute, entries: &mut Vec<Value>, entry: Value) -> Option<usize> {
-    if entries.iter().any(|present| agrees(attribute, present, &entry, |_, a, b| a == b)) {
+fn add(
+    attribute: &Attribute,
+    entries: &mut Vec<Value>,
+    entry: Value,
+    alike: &[usize],
+    index: &mut Index,
+) -> Option<usize> {
+    let same = |&place: &usize| agrees(attribute, &entries[place], &entry, |_, a, b| a == b);
+    if alike.iter().any(same) {
         return None;
     }
-    let twin = entries.iter().position(|present| {
+    let twin = alike.iter().copied().find(|&place| {
+        let present = &entries[place];
         present.get("value").is_some()
             && present.get("value") == entry.get("value")
             && present.get("type") == entry.get("type")
     });
     match (twin, entry) {
-        (Some(index), Value::Object(subs)) => {
+        (Some(twin), Value::Object(subs)) => {
             // One that has been primary all along must not outdo a new primary beside it.
             let primary = subs.get("primary") == Some(&Value::Bool(true));
-            let mut whole = entries[index].as_object()?.clone();
+            let mut whole = entries[twin].as_object()?.clone();
             whole.extend(subs);
-            entries[index] = Value::Object(attribute.in_order(whole));
-            primary.then_some(index)
+            entries[twin] = Value::Object(attribute.in_order(whole));
+            primary.then_some(twin)
         }
         (_, entry) => {
+            index.push(&entry);
             entries.push(entry);
             Some(entries.len() - 1)
         }
@@ -151,6 +207,7 @@ fn each(
     entries: &mut Vec<Value>,
     value: Option<&Value>,
     reader: &mut Reader,
+    budget: &mut Budget,
 ) -> Result<Vec<usize>, Error> {
     let all: Vec<usize> = (0..entries.len()).collect();
     if all.is_empty() && target.op != Op::Remove {
@@ -158,7 +215,7 @@ fn each(
         entries.extend(target.merged(None, value, reader)?);
         return Ok((0..entries.len()).collect());
     }
-    write(target, entries, &all, value, reader)?;
+    write(target, entries, &all, value, reader, budget)?;
     Ok(all)
 }
 
@@ -169,12 +226,14 @@ fn selected(
     entries: &mut Vec<Value>,
     value: Option<&Value>,
     reader: &mut Reader,
+    budget: &mut Budget,
 ) -> Result<Vec<usize>, Error> {
+    budget.spend(entries.len(), filter.to_string().len(), &target.at)?;
     let matching: Vec<usize> = (0..entries.len())
         .filter(|&index| filter.matches_entry(&entries[index], target.attribute))
         .collect();
     if !matching.is_empty() {
-        write(target, entries, &matching, value, reader)?;
+        write(target, entries, &matching, value, reader, budget)?;
         return Ok(matching);
     }
     // What is not there has been removed already.
@@ -223,11 +282,14 @@ fn write(
     indexes: &[usize],
     value: Option<&Value>,
     reader: &mut Reader,
+    budget: &mut Budget,
 ) -> Result<(), Error> {
     let attribute = target.attribute;
+    let value = value.unwrap_or(&Value::Null);
+    budget.spend(indexes.len(), value.to_string().len(), &target.at)?;
     for &index in indexes {
         let current = entries[index].take();
-        let value = value.cloned().unwrap_or(Value::Null);
+        let value = value.clone();
         let next = match (target.op, target.sub) {
             (Op::Remove, None) => None,
             (Op::Remove, Some(sub)) if sub.required => {

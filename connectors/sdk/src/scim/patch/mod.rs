@@ -1,7 +1,8 @@
 //! PATCH (RFC 7644 section 3.5.2): the request as it was sent. `apply` carries it out, `entries`
-//! knows multi-valued attributes, `members` those of a group.
+//! knows multi-valued attributes, `members` those of a group, `budget` bounds the work.
 
 mod apply;
+mod budget;
 mod entries;
 mod members;
 #[cfg(test)]

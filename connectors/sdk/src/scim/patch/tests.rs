@@ -72,6 +72,58 @@ fn simple_attributes_are_set_and_removed() {
     check(json!([{ "op": "replace", "path": "active", "value": null }]), json!({ "active": null }));
 }
 
+/// A user with a thousand roles of a hundred kinds.
+fn of_many_roles() -> Attributes {
+    let roles: Vec<Value> = (0..1000)
+        .map(|n| json!({ "value": format!("r{n}"), "type": format!("t{}", n % 100) }))
+        .collect();
+    json!({ "userName": "ada", "roles": roles }).as_object().cloned().unwrap()
+}
+
+#[test]
+fn what_a_patch_may_ask_of_many_values_is_bounded() {
+    let comparison = |n: usize| format!("value eq \"{n}\"");
+    let filter = (0..500).map(comparison).collect::<Vec<_>>().join(" or ");
+    let listed: Vec<Value> = (0..1000).map(|n| json!({ "display": n.to_string() })).collect();
+    let short = json!({ "op": "remove", "path": "roles[value eq \"x\"]" });
+    let write = json!({ "op": "replace", "path": "roles.display", "value": "x" });
+    for operations in [
+        json!([{ "op": "remove", "path": format!("roles[{filter}]") }]),
+        json!([{ "op": "remove", "path": "roles", "value": listed }]),
+        json!([{ "op": "add", "path": "roles", "value": listed }]),
+        json!([{ "op": "replace", "path": "roles.display", "value": "x".repeat(5000) }]),
+        vec![short; 1000].into(),
+        vec![write; 1000].into(),
+    ] {
+        let refused = apply(ResourceKind::User, &of_many_roles(), &operations).unwrap_err();
+        assert_eq!((refused.status, refused.scim_type), (413, None), "{}", refused.detail);
+        assert!(refused.detail.contains("`roles`"), "{}", refused.detail);
+    }
+}
+
+#[test]
+fn many_values_may_be_changed_one_by_one_or_all_at_once() {
+    let all = of_many_roles()["roles"].clone();
+    let without: Vec<Value> = (0..1000).map(|n| json!({ "value": format!("R{n}") })).collect();
+    let each = |op: &str| -> Value {
+        let operation = |n: usize| json!({ "op": op, "path": format!("roles[value eq \"r{n}\"].display"), "value": "x" });
+        (0..100).map(operation).collect()
+    };
+    for (operations, left) in [
+        (json!([{ "op": "remove", "path": "roles", "value": without }]), 0),
+        (json!([{ "op": "add", "path": "roles", "value": all }]), 1000),
+        (
+            json!([{ "op": "remove", "path": "roles" }, { "op": "add", "path": "roles", "value": all }]),
+            1000,
+        ),
+        (each("replace"), 1000),
+    ] {
+        let patched = apply(ResourceKind::User, &of_many_roles(), &operations).unwrap();
+        let roles = patched.attributes.get("roles").and_then(Value::as_array);
+        assert_eq!(roles.map_or(0, Vec::len), left);
+    }
+}
+
 #[test]
 fn operations_are_written_in_any_case() {
     let quirks = check(
