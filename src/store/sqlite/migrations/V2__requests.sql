@@ -24,5 +24,4 @@ CREATE TABLE request (
     answer_cut    INTEGER NOT NULL
 );
 CREATE INDEX request_organization ON request (organization, id);
-CREATE INDEX request_subject ON request (organization, subject) WHERE subject IS NOT NULL;
 CREATE INDEX request_at ON request (at);
