@@ -15,7 +15,7 @@ const WAIT: Duration = Duration::from_secs(20);
 /// Which requests of an organization.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RequestQuery {
-    /// Later than this one; with it, what is asked for is the rest of a look that has begun.
+    /// The first that are later than this one, so that none is skipped; without it, the newest.
     pub after: Option<i64>,
     /// Those that were refused.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct RequestQuery {
 }
 
 impl Operator {
-    /// The newest, oldest first. The look is written down, since they hold people's data.
+    /// Oldest first. The look is written down, since they hold people's data.
     pub async fn requests(
         &self,
         actor: &Actor,
@@ -61,7 +61,7 @@ impl Operator {
     /// One of them.
     pub async fn request(&self, actor: &Actor, organization: &str, id: i64) -> Result<RequestRow> {
         let of = self.organization(organization)?;
-        let filter = RequestFilter { after: 0, only: Some(id), failed: false, limit: 1 };
+        let filter = RequestFilter { after: None, only: Some(id), failed: false, limit: 1 };
         let found = self.store.requests(of, filter).await?.pop().ok_or_else(|| {
             OperatorError::NotFound(format!(
                 "{organization} has no request {id}, or not any more; `scim-relay requests \
@@ -76,7 +76,7 @@ impl Operator {
 
 fn filter(query: &RequestQuery) -> RequestFilter {
     RequestFilter {
-        after: query.after.unwrap_or_default(),
+        after: query.after,
         only: None,
         failed: query.failed,
         limit: query.limit.unwrap_or(LIMIT),

@@ -47,13 +47,13 @@ pub struct KeptBody {
 /// Which of them.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFilter {
-    /// Later than this one.
-    pub after: i64,
+    /// The first that are later than this one; without it, the newest.
+    pub after: Option<i64>,
     /// This one alone.
     pub only: Option<i64>,
     /// Those that were refused.
     pub failed: bool,
-    /// So many at most, the newest.
+    /// So many at most.
     pub limit: usize,
 }
 

@@ -22,7 +22,7 @@ impl Relay {
         let mut recorded = self.store.recorded();
         loop {
             recorded.mark_unchanged();
-            let filter = RequestFilter { after: 0, only: None, failed: false, limit: 1_000 };
+            let filter = RequestFilter { after: None, only: None, failed: false, limit: 1_000 };
             let rows = self.store.requests(self.organizations[whose], filter).await.unwrap();
             if rows.len() >= count {
                 assert_eq!(rows.len(), count, "{rows:#?}");

@@ -167,7 +167,7 @@ async fn what_waits_is_written_together_and_what_is_left_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path(), |_, _| {}).unwrap();
     let (recorder, stop) = (recorder(), CancellationToken::new());
-    let all = RequestFilter { after: 0, only: None, failed: false, limit: 1_000 };
+    let all = RequestFilter { after: None, only: None, failed: false, limit: 1_000 };
     let written = async || store.requests(NORTH, all).await.unwrap().len();
     let mut recorded = store.recorded();
     let run = async { recorder.run(&store, &stop).await };

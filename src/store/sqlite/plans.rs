@@ -156,13 +156,15 @@ fn pruning_goes_by_index() {
 fn the_ring_of_requests_goes_by_index() {
     check(requests::TRIM, &["request_organization (organization=?)"]);
     check(requests::FORGET, &["request_at (at<?)"]);
-    check(
-        requests::READ,
-        &[
-            "request_organization (organization=? AND id>?)",
-            "resource_public_id (organization=? AND kind=? AND public_id=?)",
-        ],
-    );
+    for order in [requests::Order::OldestFirst, requests::Order::NewestFirst] {
+        check(
+            &requests::read_query(order),
+            &[
+                "request_organization (organization=? AND id>?)",
+                "resource_public_id (organization=? AND kind=? AND public_id=?)",
+            ],
+        );
+    }
 }
 
 #[test]

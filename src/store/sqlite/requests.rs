@@ -70,7 +70,7 @@ fn length(body: &KeptBody) -> i64 {
     i64::try_from(body.length).unwrap_or(i64::MAX)
 }
 
-/// The newest that match, oldest first.
+/// Those that match, oldest first.
 pub(super) fn requests(
     c: &Connection,
     organization: OrgId,
@@ -78,20 +78,37 @@ pub(super) fn requests(
 ) -> Result<Vec<RequestRow>> {
     let least = if filter.failed { 400 } else { 0 };
     let limit = filter.limit.min(KEPT_REQUESTS);
-    let found: Vec<Result<RequestRow>> = c
-        .prepare_cached(READ)
+    let order = if filter.after.is_some() { Order::OldestFirst } else { Order::NewestFirst };
+    let after = filter.after.unwrap_or_default();
+    let mut found: Vec<Result<RequestRow>> = c
+        .prepare_cached(&read_query(order))
         .and_then(|mut s| {
-            s.query_map(params![organization.0, filter.after, filter.only, least, limit], |row| {
-                read(row)
-            })?
-            .collect()
+            s.query_map(params![organization.0, after, filter.only, least, limit], read)?.collect()
         })
         .map_err(sql)?;
-    found.into_iter().rev().collect()
+    if matches!(order, Order::NewestFirst) {
+        found.reverse();
+    }
+    found.into_iter().collect()
+}
+
+/// From which end as many are taken as are wanted.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+pub(super) fn read_query(order: Order) -> String {
+    let order = match order {
+        Order::OldestFirst => "ASC",
+        Order::NewestFirst => "DESC",
+    };
+    format!("{READ} ORDER BY q.id {order} LIMIT ?5")
 }
 
 /// A name is that of the resource as it is now; of one that came to nothing, what was sent.
-pub(super) const READ: &str = "
+const READ: &str = "
     SELECT q.id, q.at, q.took, q.method, q.path, q.status, t.lookup, t.name, q.user_agent, q.peer,
            q.kind, q.subject, q.quirks, q.scim_type, q.detail, q.body, q.body_length, q.body_cut,
            q.answer, q.answer_length, q.answer_cut,
@@ -101,8 +118,7 @@ pub(super) const READ: &str = "
     LEFT JOIN token t ON t.id = q.token
     LEFT JOIN resource r ON r.organization = q.organization AND r.kind = q.kind
                             AND r.public_id = q.subject
-    WHERE q.organization = ?1 AND q.id > ?2 AND q.id = coalesce(?3, q.id) AND q.status >= ?4
-    ORDER BY q.id DESC LIMIT ?5";
+    WHERE q.organization = ?1 AND q.id > ?2 AND q.id = coalesce(?3, q.id) AND q.status >= ?4";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<RequestRow>> {
     let subject: Option<[u8; 16]> = row.get(11)?;

@@ -12,7 +12,7 @@ use crate::store::{
 };
 
 const ALL: RequestFilter =
-    RequestFilter { after: 0, only: None, failed: false, limit: KEPT_REQUESTS };
+    RequestFilter { after: None, only: None, failed: false, limit: KEPT_REQUESTS };
 
 fn kept(text: &str) -> KeptBody {
     KeptBody { json: Some(text.to_owned()), cut: false, length: text.len() as u64 }
@@ -119,13 +119,38 @@ async fn the_newest_come_last_and_filters_leave_out_the_rest() {
     assert_eq!(paths(&kit, kit.north, ALL).await, ["/a", "/b", "/c"]);
     for (filter, expected) in [
         (RequestFilter { limit: 2, ..ALL }, &["/b", "/c"][..]),
-        (RequestFilter { after: 2, ..ALL }, &["/c"]),
+        (RequestFilter { after: Some(2), ..ALL }, &["/c"]),
+        (RequestFilter { after: Some(4), ..ALL }, &[]),
         (RequestFilter { failed: true, ..ALL }, &["/b"]),
         (RequestFilter { only: Some(1), ..ALL }, &["/a"]),
         // Another organization's.
         (RequestFilter { only: Some(3), ..ALL }, &[]),
     ] {
         assert_eq!(paths(&kit, kit.north, filter).await, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_on_skips_none_however_many_came() {
+    let kit = Kit::new().await;
+    let batch = (1..=10).map(|number| NewRequest {
+        status: if number % 2 == 0 { 404 } else { 200 },
+        ..get(&kit, kit.north, &number.to_string())
+    });
+    kit.store.record_requests(batch.collect()).await.unwrap();
+    for (failed, expected) in [
+        (false, &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"][..]),
+        (true, &["2", "4", "6", "8", "10"]),
+    ] {
+        let (mut last, mut seen) = (0, Vec::new());
+        loop {
+            let filter = RequestFilter { after: Some(last), only: None, failed, limit: 3 };
+            let rows = read(&kit, kit.north, filter).await;
+            let Some(row) = rows.last() else { break };
+            last = row.id;
+            seen.extend(rows.into_iter().map(|row| row.path));
+        }
+        assert_eq!(seen, expected);
     }
 }
 
