@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use scim_relay_sdk::connector::{Action, Link, MemberDelta, Stage};
-use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKind};
+use scim_relay_sdk::scim::{
+    Filter, MemberOp, MemberValue, ResourceId, ResourceKind, Schemas, Start,
+};
 use uuid::Uuid;
 
+use super::list::List;
 use super::queue::Turns;
 use super::registry::Subscribers;
 use super::{cases, open, queue, registry, resources, settle};
 use crate::store::{
-    ConnectorId, Content, Lookups, OrgId, Origin, Outcome, Registration, Settlement, Update,
+    ConnectorId, Content, ListRequest, Listing, Lookups, OrgId, Origin, Outcome, Registration,
+    Scribe, Settlement, Update, Wanted,
 };
 
 const NOW: Timestamp = Timestamp::constant(1_788_220_800, 0);
@@ -137,7 +141,7 @@ fn id(number: u128) -> ResourceId {
 
 fn content(name: &str) -> Content {
     Content {
-        body: format!("{{\"displayName\":\"{name}\"}}"),
+        body: format!("{{\"id\":\"{GROUP}\",\"displayName\":\"{name}\"}}"),
         lookups: Lookups::default(),
         changed: Vec::new(),
         password: None,
@@ -207,6 +211,33 @@ fn somebody_deleted_leaves_at_the_same_cost_any_group() {
         let Scene { c, subscribers, organization, .. } = scene;
         let kind = ResourceKind::User;
         resources::delete(c, subscribers, *organization, kind, id, None, ORIGIN).unwrap();
+    });
+}
+
+/// How Entra ID asks: `id eq "…" and members[value eq "…"]`.
+#[test]
+fn whether_somebody_is_in_a_group_is_told_at_the_same_cost_of_any_group() {
+    check(|scene, _| {
+        for (beyond, expected) in [(0, 1), (1, 0)] {
+            let member = scene.member(beyond).value;
+            for condition in ["members[value eq \"U\"]", "members eq \"U\" and displayName pr"] {
+                let condition = condition.replace('U', &member);
+                let filter = format!("id eq \"{GROUP}\" and {condition}");
+                let request = ListRequest {
+                    base: "".into(),
+                    kinds: vec![Wanted { kind: ResourceKind::Group, memberships: false }],
+                    filter: Some(Filter::parse(&filter).unwrap()),
+                    sort: None,
+                    start: Start::Index(1),
+                    count: 1,
+                };
+                let list = List::new(scene.organization, &Schemas::builtin(), request, [0; 32]);
+                assert!(list.is_quick());
+                let mut scribe: Scribe = Box::new(|_, _| Ok(String::new()));
+                let listing = list.read(&scene.c, &mut scribe).unwrap();
+                assert!(matches!(listing, Listing::Page(page) if page.total == expected));
+            }
+        }
     });
 }
 

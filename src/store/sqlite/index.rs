@@ -43,9 +43,9 @@ impl Index {
         })
     }
 
-    /// Whether it finds one or two rather than any number.
+    /// Whether it finds one at most: several may have the same external id or the same name.
     pub(super) fn is_unique(&self) -> bool {
-        !matches!(self, Self::Member(_) | Self::Group(_))
+        matches!(self, Self::Id(_) | Self::UserName(_) | Self::Nothing)
     }
 
     /// The rows that have it.

@@ -106,9 +106,17 @@ impl List {
         !with_members
             && match &self.plan {
                 Plan::Everyone(_) | Plan::ByName(_) => near && self.request.count <= 200,
-                Plan::LookUp(indexes) => indexes.iter().all(|(_, index)| index.is_unique()),
+                Plan::LookUp(indexes) => indexes
+                    .iter()
+                    .all(|(kind, index)| index.is_unique() && !self.needs(*kind).may_be_many()),
                 Plan::Scan(_) => false,
             }
+    }
+
+    /// What the filter and the order read.
+    fn needs(&self, kind: ResourceKind) -> Needs {
+        let (filter, sort) = (self.request.filter.as_ref(), self.request.sort.as_ref());
+        Needs::of(filter, sort, self.schemas.of(kind))
     }
 
     pub(super) fn read(&self, c: &Connection, scribe: &mut Scribe) -> Result<Listing> {
@@ -275,8 +283,7 @@ impl List {
     /// Shows every match, oldest first, with what it is sorted by.
     fn each_match(&self, c: &Connection, show: &mut dyn FnMut(Stored, SortKey)) -> Result<()> {
         let (filter, sort) = (self.request.filter.as_ref(), self.request.sort.as_ref());
-        let needs =
-            ResourceKind::ALL.map(|kind| (kind, Needs::of(filter, sort, self.schemas.of(kind))));
+        let needs = ResourceKind::ALL.map(|kind| (kind, self.needs(kind)));
         let mut ancestry = Ancestry::new(c, self.organization);
         let mut look_at = |stored: Stored| -> Result<()> {
             let ty = self.schemas.of(stored.kind);
@@ -382,3 +389,7 @@ pub(super) fn everyone_query(kinds: &[ResourceKind]) -> String {
     let all: Vec<_> = kinds.iter().map(of).collect();
     format!("{} ORDER BY id LIMIT ?3 OFFSET ?4", all.join(" UNION ALL "))
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::connector::MemberRef;
 use scim_relay_sdk::scim::{Membership, Relation, ResourceId, ResourceKind};
 
@@ -55,20 +55,36 @@ pub(super) fn of_group(
     tell: &mut dyn FnMut(Membership),
 ) -> Result<()> {
     let mut statement = c.prepare_cached(MEMBERS).map_err(sql)?;
-    let members = statement
-        .query_map([group.0, organization.0], |row| {
-            Ok(Membership {
-                id: rows::public_id(row.get(0)?),
-                relation: Relation::Member(kind_of(row.get(1)?)),
-                display: row.get(2)?,
-            })
-        })
-        .map_err(sql)?;
+    let members = statement.query_map([group.0, organization.0], membership).map_err(sql)?;
     for member in members {
         tell(member.map_err(sql)?);
     }
     Ok(())
 }
+
+/// One member of a group, if it is one.
+pub(super) fn one(
+    c: &Connection,
+    organization: OrgId,
+    group: RowId,
+    id: ResourceId,
+) -> Result<Option<Membership>> {
+    let values = params![group.0, organization.0, id.0.as_bytes()];
+    c.prepare_cached(ONE).and_then(|mut s| s.query_row(values, membership).optional()).map_err(sql)
+}
+
+fn membership(row: &Row<'_>) -> rusqlite::Result<Membership> {
+    Ok(Membership {
+        id: rows::public_id(row.get(0)?),
+        relation: Relation::Member(kind_of(row.get(1)?)),
+        display: row.get(2)?,
+    })
+}
+
+pub(super) const ONE: &str = "
+    SELECT r.public_id, r.kind, r.label FROM resource r CROSS JOIN member m
+    WHERE r.organization = ?2 AND r.kind IN (0, 1) AND r.public_id = ?3
+          AND m.group_id = ?1 AND m.member_id = r.id";
 
 pub(super) const MEMBERS: &str = "
     SELECT r.public_id, r.kind, r.label FROM member m CROSS JOIN resource r ON r.id = m.member_id

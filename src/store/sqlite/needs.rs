@@ -20,21 +20,42 @@ pub(super) struct Needs {
     /// Keys of the stored object.
     keys: Vec<String>,
     meta: bool,
-    memberships: bool,
+    beside: Beside,
+}
+
+/// What is read of that which is kept beside a resource.
+enum Beside {
+    Nothing,
+    /// The groups above a user.
+    Groups,
+    /// A group's members, who may be many.
+    Members,
+    /// The only one who can make the filter hold, or nobody: an id that is not one of ours.
+    Member(Option<ResourceId>),
 }
 
 impl Needs {
     pub(super) fn of(filter: Option<&Filter>, sort: Option<&SortBy>, ty: &ResourceType) -> Self {
         let paths = filter.into_iter().flat_map(Filter::attributes).chain(sort.map(SortBy::path));
         let mut keys: Vec<String> = paths.filter_map(|path| key(path, ty)).collect();
+        let readers = |name: &str| keys.iter().filter(|key| *key == name).count();
+        let beside = match ty.kind {
+            ResourceKind::User if readers("groups") > 0 => Beside::Groups,
+            ResourceKind::User => Beside::Nothing,
+            ResourceKind::Group => match (readers("members"), filter.and_then(only_member)) {
+                (0, _) => Beside::Nothing,
+                (1, Some(member)) => Beside::Member(ResourceId::parse(member)),
+                _ => Beside::Members,
+            },
+        };
         keys.sort_unstable();
         keys.dedup();
-        let reads = |name: &str| keys.iter().any(|key| key == name);
-        let beside = match ty.kind {
-            ResourceKind::User => "groups",
-            ResourceKind::Group => "members",
-        };
-        Self { meta: reads("meta"), memberships: reads(beside), keys }
+        Self { meta: keys.iter().any(|key| key == "meta"), beside, keys }
+    }
+
+    /// Whether that may be a hundred thousand members.
+    pub(super) fn may_be_many(&self) -> bool {
+        matches!(self.beside, Beside::Members)
     }
 
     pub(super) fn read(
@@ -54,27 +75,39 @@ impl Needs {
             meta["location"] = address(base, stored.kind, stored.id);
             attributes.insert("meta".to_owned(), meta);
         }
-        if self.memberships {
-            let mut all = Vec::new();
-            let mut tell = |one: Membership| {
-                let mut entry = json!(one);
-                entry["$ref"] = address(base, one.relation.kind(), one.id);
-                all.push(entry);
-            };
-            let name = match stored.kind {
-                ResourceKind::User => {
-                    ancestry.of(stored.row)?.into_iter().for_each(tell);
-                    "groups"
+        let mut all = Vec::new();
+        let mut tell = |one: Membership| {
+            let mut entry = json!(one);
+            entry["$ref"] = address(base, one.relation.kind(), one.id);
+            all.push(entry);
+        };
+        let name = match self.beside {
+            Beside::Nothing => return Ok(attributes),
+            Beside::Groups => {
+                ancestry.of(stored.row)?.into_iter().for_each(tell);
+                "groups"
+            }
+            Beside::Members => {
+                members::of_group(c, organization, stored.row, &mut tell)?;
+                "members"
+            }
+            Beside::Member(id) => {
+                if let Some(id) = id {
+                    members::one(c, organization, stored.row, id)?.into_iter().for_each(tell);
                 }
-                ResourceKind::Group => {
-                    members::of_group(c, organization, stored.row, &mut tell)?;
-                    "members"
-                }
-            };
-            attributes.insert(name.to_owned(), all.into());
-        }
+                "members"
+            }
+        };
+        attributes.insert(name.to_owned(), all.into());
         Ok(attributes)
     }
+}
+
+/// The id without which no entry of `members` makes the filter hold, where one condition alone
+/// reads `members`.
+fn only_member(filter: &Filter) -> Option<&str> {
+    let equals = filter.required_equals().into_iter();
+    equals.filter(|(path, _)| path == "members.value").find_map(|(_, value)| value.as_str())
 }
 
 fn address(base: &str, kind: ResourceKind, id: ResourceId) -> Value {

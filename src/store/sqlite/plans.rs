@@ -95,6 +95,13 @@ fn lists_go_by_index() {
 #[test]
 fn memberships_go_by_index() {
     check(members::MEMBERS, &["PRIMARY KEY (group_id=?)", "INTEGER PRIMARY KEY (rowid=?)"]);
+    check(
+        members::ONE,
+        &[
+            "resource_public_id (organization=? AND kind=? AND public_id=?)",
+            "PRIMARY KEY (group_id=? AND member_id=?)",
+        ],
+    );
     check(members::ABOVE, &["member_of (member_id=?)"]);
     check(members::ARE_MORE, &["PRIMARY KEY (group_id=?)"]);
     check(

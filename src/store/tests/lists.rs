@@ -68,13 +68,16 @@ fn content(person: &Person, kind: ResourceKind) -> Content {
 }
 
 /// Each of these goes by an index; behind `not (not (...))` it cannot.
-const FILTERS: [&str; 9] = [
+const FILTERS: [&str; 12] = [
     "NAME eq \"ADA\"",
     "NAME eq \"\u{e5}se\" and externalId eq \"A\"",
     "externalId eq \"a\"",
     "id eq \"ID\"",
     "id eq \"none of ours\"",
     "MEMBERS.value eq \"ID\"",
+    "MEMBERS[value eq \"ID\" and type eq \"User\"]",
+    "MEMBERS eq \"ID\" and not (MEMBERS.type eq \"Group\")",
+    "MEMBERS.value eq \"ID\" and MEMBERS.value ne \"ID\"",
     "groups.value eq \"ID\"",
     "groups[value eq \"UPPER\"]",
     "groups eq \"ID\" and userName eq \"bob\"",

@@ -1,0 +1,52 @@
+//! Which lists are read where they are asked for: what decides is what must be read, not what is
+//! answered.
+
+use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Schemas, SortBy, Start};
+use uuid::Uuid;
+
+use super::List;
+use crate::store::{ListRequest, OrgId, Wanted};
+
+fn request(kind: ResourceKind, filter: &str) -> ListRequest {
+    let id = ResourceId(Uuid::from_u128(7)).to_string();
+    let filter = filter.replace("ID", &id);
+    ListRequest {
+        base: "".into(),
+        kinds: vec![Wanted { kind, memberships: false }],
+        filter: (!filter.is_empty()).then(|| Filter::parse(&filter).unwrap()),
+        sort: None,
+        start: Start::Index(1),
+        count: 100,
+    }
+}
+
+fn is_quick(request: ListRequest) -> bool {
+    List::new(OrgId(1), &Schemas::builtin(), request, [0; 32]).is_quick()
+}
+
+#[test]
+fn a_list_is_quick_where_little_is_read() {
+    use ResourceKind::{Group, User};
+    for (kind, filter, expected) in [
+        (User, "", true),
+        (User, "userName eq \"ada\"", true),
+        (User, "id eq \"ID\" and groups.value eq \"ID\"", true),
+        (Group, "id eq \"ID\"", true),
+        (Group, "id eq \"ID\" and members.value eq \"ID\"", true),
+        (Group, "id eq \"ID\" and members[value eq \"nobody\"]", true),
+        // These read all of the members.
+        (Group, "id eq \"ID\" and members pr", false),
+        (Group, "id eq \"ID\" and not (members.value eq \"ID\")", false),
+        (Group, "id eq \"ID\" and members.value eq \"ID\" and members.type eq \"User\"", false),
+        // Everybody may have these.
+        (User, "externalId eq \"7\"", false),
+        (Group, "displayName eq \"choir\"", false),
+        (Group, "members.value eq \"ID\"", false),
+        (User, "title pr", false),
+    ] {
+        assert_eq!(is_quick(request(kind, filter)), expected, "{kind} {filter}");
+    }
+    let schemas = Schemas::builtin();
+    let sort = SortBy::parse("members.display", None, &[schemas.of(Group)]).unwrap();
+    assert!(!is_quick(ListRequest { sort: Some(sort), ..request(Group, "id eq \"ID\"") }));
+}
