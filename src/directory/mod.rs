@@ -193,6 +193,7 @@ impl Directory {
             Listing::Page(page) => page,
             Listing::InvalidCursor => return Err(invalid_cursor().into()),
             Listing::ExpiredCursor => return Err(expired_cursor().into()),
+            Listing::TooMany => return Err(too_many().into()),
         };
         let head = serve::list_head(&page, &query.start);
         let others = page.resources.iter().skip(1).map(|one| one.text.len() + 1).sum::<usize>();
@@ -287,6 +288,15 @@ fn invalid_cursor() -> scim::Error {
         ScimType::InvalidCursor,
         "this is no cursor of this list; leave it empty for the first page, and repeat the other \
          parameters as they were for the next ones",
+    )
+}
+
+/// RFC 7644 section 3.12 has a word of its own for it. A 503 would have the client ask the same again.
+fn too_many() -> scim::Error {
+    scim::Error::bad_request(
+        ScimType::TooMany,
+        "this list takes too long to work out; ask for one resource by `id` or `userName`, or for \
+         pages without a filter and an order",
     )
 }
 

@@ -168,6 +168,8 @@ pub enum Listing {
     InvalidCursor,
     /// The place that the cursor names is not to be found again.
     ExpiredCursor,
+    /// There was too much to look at.
+    TooMany,
 }
 
 /// A connector as the store must know it.

@@ -1,11 +1,15 @@
 //! Which lists are read where they are asked for: what decides is what must be read, not what is
 //! answered.
 
+use std::time::Duration;
+
 use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Schemas, SortBy, Start};
 use uuid::Uuid;
 
+use super::super::{SqliteStore, open, registry};
 use super::List;
-use crate::store::{ListRequest, OrgId, Wanted};
+use crate::store::sqlite::FILE;
+use crate::store::{ListRequest, Listing, OrgId, Scribe, Store, Wanted};
 
 fn request(kind: ResourceKind, filter: &str) -> ListRequest {
     let id = ResourceId(Uuid::from_u128(7)).to_string();
@@ -49,4 +53,29 @@ fn a_list_is_quick_where_little_is_read() {
     let schemas = Schemas::builtin();
     let sort = SortBy::parse("members.display", None, &[schemas.of(Group)]).unwrap();
     assert!(!is_quick(ListRequest { sort: Some(sort), ..request(Group, "id eq \"ID\"") }));
+}
+
+#[tokio::test]
+async fn a_list_that_takes_too_long_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let c = open::writer(&folder.path().join(FILE)).unwrap();
+    let organization = registry::organizations(&c, &["north".to_owned()]).unwrap()[0];
+    c.execute(
+        "INSERT INTO resource (organization, kind, public_id, version, body, created, modified)
+         WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000)
+         SELECT ?1, 0, randomblob(16), 1, '{}', 0, 0 FROM n",
+        [organization.0],
+    )
+    .unwrap();
+    drop(c);
+    let mut store = SqliteStore::open(folder.path(), |_, _| {}).unwrap();
+    let listed = async |store: &SqliteStore| {
+        let scribe: Scribe = Box::new(|_, _| Ok(String::new()));
+        let request = request(ResourceKind::User, "not (title pr)");
+        store.list(organization, &Schemas::builtin(), request, scribe).await.unwrap()
+    };
+    assert!(matches!(listed(&store).await, Listing::Page(page) if page.total == 1000));
+    store.readers.patience = Duration::ZERO;
+    assert!(matches!(listed(&store).await, Listing::TooMany));
+    store.close().await;
 }

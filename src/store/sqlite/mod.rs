@@ -274,7 +274,8 @@ impl Store for SqliteStore {
         if list.is_quick() {
             return self.readers.look_up(|c| list.read(c, &mut scribe)).await;
         }
-        self.readers.read(move |c| list.read(c, &mut scribe)).await
+        let listing = self.readers.read_for(organization, move |c| list.read(c, &mut scribe));
+        Ok(listing.await?.unwrap_or(Listing::TooMany))
     }
 
     async fn write_out(
@@ -294,7 +295,8 @@ impl Store for SqliteStore {
             ResourceKind::Group => {
                 let read =
                     move |c: &Connection| members::write_out(c, organization, kind, id, scribe);
-                self.readers.read(read).await
+                let read = self.readers.read_for(organization, read).await?;
+                read.ok_or_else(|| StoreError::Busy("reading a group took too long".to_owned()))
             }
         }
     }

@@ -1,18 +1,28 @@
 //! The reading connections: SQLite in WAL mode lets them read while the writer writes.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::open;
-use crate::store::{Result, StoreError};
+use super::{open, sql};
+use crate::store::{OrgId, Result, StoreError};
 
 /// Readers at once. Reads are short; more would only share the same cores.
 const READERS: usize = 8;
 /// How many of them may be busy with long reads, so that a look-up never waits for all of them.
 const LONG: usize = 6;
+/// How many of those may be for one organization's clients, so that the others' get on.
+const SHARE: usize = 2;
+/// How long one may take. Providers wait about half a minute for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After so many steps of SQLite's machine, a hundred rows or so, the clock is looked at.
+const STEPS: i32 = 1_000;
+/// Of a read that ends by itself.
+const FOREVER: Option<fn() -> bool> = None;
 
 #[derive(Clone)]
 pub(super) struct Readers {
@@ -20,6 +30,8 @@ pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     slots: Arc<Semaphore>,
     long: Arc<Semaphore>,
+    shares: Arc<Mutex<HashMap<OrgId, Arc<Semaphore>>>>,
+    pub(super) patience: Duration,
 }
 
 impl Readers {
@@ -30,6 +42,8 @@ impl Readers {
             idle: Arc::new(Mutex::new(connections)),
             slots: Arc::new(Semaphore::new(READERS)),
             long: Arc::new(Semaphore::new(LONG)),
+            shares: Arc::default(),
+            patience: PATIENCE,
         })
     }
 
@@ -39,7 +53,7 @@ impl Readers {
         read: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
         let _slot = self.slots.acquire().await.map_err(closed)?;
-        self.with(read)
+        self.with(FOREVER, read)
     }
 
     /// Anything longer, on a thread that may block.
@@ -47,11 +61,40 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.on_a_thread(move |readers| readers.with(FOREVER, read)).await
+    }
+
+    /// Anything longer that a client of an organization asks for. `None`: it took too long. Nor does
+    /// it go on when the client has gone, which drops the future.
+    pub(super) async fn read_for<T: Send + 'static>(
+        &self,
+        organization: OrgId,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let share = self.share(organization).acquire_owned().await.map_err(closed)?;
+        let client = Arc::new(());
+        let (waits, patience) = (Arc::downgrade(&client), self.patience);
+        self.on_a_thread(move |readers| {
+            let _share = share;
+            let end = Instant::now() + patience;
+            let is_over = move || waits.strong_count() == 0 || Instant::now() >= end;
+            match readers.with(Some(is_over.clone()), read) {
+                Err(_) if is_over() => Ok(None),
+                result => result.map(Some),
+            }
+        })
+        .await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let long = Arc::clone(&self.long).acquire_owned().await.map_err(closed)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
         let readers = self.clone();
         tokio::task::spawn_blocking(move || {
-            let result = readers.with(read);
+            let result = work(&readers);
             drop((slot, long));
             result
         })
@@ -59,13 +102,26 @@ impl Readers {
         .map_err(|_| StoreError::Broken("a read panicked".to_owned()))?
     }
 
-    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn share(&self, organization: OrgId) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares.entry(organization).or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
+        Arc::clone(share)
+    }
+
+    fn with<T>(
+        &self,
+        is_over: Option<impl FnMut() -> bool + Send + 'static>,
+        read: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // One snapshot for all of the statements in `read`. A panic in it loses the connection, in
         // whose place a new one is opened.
         let known = idle().pop();
-        let connection = known.map_or_else(|| open::reader(&self.path), Ok)?;
-        let result = begin(&connection).and_then(|()| read(&connection));
+        let mut connection = known.map_or_else(|| open::reader(&self.path), Ok)?;
+        begin(&connection)?;
+        connection.progress_handler(STEPS, is_over).map_err(sql)?;
+        let result = read(&connection);
+        connection.progress_handler(0, FOREVER).map_err(sql)?;
         let ended = connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
         if ended.is_err() && !connection.is_autocommit() {
             return result.and(Err(StoreError::Broken("a read could not be ended".to_owned())));
@@ -76,7 +132,7 @@ impl Readers {
 }
 
 fn begin(connection: &Connection) -> Result<()> {
-    connection.prepare_cached("BEGIN").and_then(|mut s| s.execute([])).map_err(super::sql)?;
+    connection.prepare_cached("BEGIN").and_then(|mut s| s.execute([])).map_err(sql)?;
     Ok(())
 }
 
@@ -119,5 +175,71 @@ mod tests {
         let (scans, one_more, answer) = tokio::join!(join_all(scans), one_more, look_up);
         assert!(scans.into_iter().all(|scan| scan.is_ok()) && one_more.is_ok());
         assert_eq!(answer, 7);
+    }
+
+    fn readers() -> (tempfile::TempDir, Readers) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.db");
+        let _writer = open::writer(&path).unwrap();
+        let readers = Readers::open(&path).unwrap();
+        (folder, readers)
+    }
+
+    /// Counts up to here.
+    fn count(c: &Connection, to: i64) -> Result<i64> {
+        let query = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)
+                     SELECT count(*) FROM n";
+        c.query_row(query, [to], |row| row.get(0)).map_err(sql)
+    }
+
+    #[tokio::test]
+    async fn one_organization_s_clients_leave_room_for_another_s() {
+        let (_folder, readers) = readers();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let theirs = (0..LONG).map(|_| {
+            let released = Arc::clone(&released);
+            readers.read_for(OrgId(1), move |_| {
+                assert!(released.lock().unwrap().recv().is_err(), "until it is dropped");
+                Ok(())
+            })
+        });
+        let ours = async {
+            let ours = readers.read_for(OrgId(2), |_| Ok(7)).await.unwrap();
+            let house = readers.read(|_| Ok(8)).await.unwrap();
+            drop(release);
+            (ours, house)
+        };
+        let (theirs, ours) = tokio::join!(join_all(theirs), ours);
+        assert_eq!(ours, (Some(7), 8));
+        assert!(theirs.into_iter().all(|read| read.unwrap().is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_client_s_read_ends_when_its_time_is_over() {
+        let (_folder, mut readers) = readers();
+        readers.patience = Duration::ZERO;
+        let endless = readers.read_for(OrgId(1), |c| count(c, i64::MAX)).await;
+        assert_eq!(endless.unwrap(), None);
+        // What the house reads on the same connection takes its time.
+        assert_eq!(readers.read(|c| count(c, 50_000)).await.unwrap(), 50_000);
+    }
+
+    #[tokio::test]
+    async fn a_client_s_read_ends_when_nobody_waits_for_it_any_more() {
+        let (_folder, mut readers) = readers();
+        readers.patience = Duration::from_secs(3_600);
+        for _ in 0..LONG {
+            let (begin, begun) = tokio::sync::oneshot::channel();
+            let endless = readers.read_for(OrgId(1), move |c| {
+                begin.send(()).unwrap();
+                count(c, i64::MAX)
+            });
+            tokio::select! {
+                end = endless => panic!("it has no end: {end:?}"),
+                begun = begun => begun.unwrap(),
+            }
+        }
+        assert_eq!(readers.read_for(OrgId(1), |_| Ok(7)).await.unwrap(), Some(7));
     }
 }
