@@ -27,6 +27,8 @@ use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
 use crate::token::TokenBook;
 use crate::vault::Vault;
 
+use requests::Looks;
+
 pub use connectors::ConnectorLine;
 pub use preview::{Previewed, Subject};
 pub use queue::QueueQuery;
@@ -52,6 +54,7 @@ pub struct Operator {
     metrics: Arc<Metrics>,
     tokens: Arc<TokenBook>,
     runtime: Arc<ArcSwap<Runtime>>,
+    looks: Arc<Looks>,
     started: Timestamp,
 }
 
@@ -86,7 +89,7 @@ impl Operator {
         runtime: Arc<ArcSwap<Runtime>>,
     ) -> Self {
         let started = clock.now();
-        Self { store, clock, metrics, tokens, runtime, started }
+        Self { store, clock, metrics, tokens, runtime, looks: Arc::default(), started }
     }
 
     fn organization(&self, key: &str) -> Result<OrgId> {

@@ -1,16 +1,20 @@
 //! A provider's last requests and our answers, for people.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result};
-use crate::store::{RequestFilter, RequestRow};
+use crate::store::{OrgId, RequestFilter, RequestRow};
 
 /// How many, unless more are asked for.
 const LIMIT: usize = 100;
 /// How long someone is kept waiting for the next one. Shorter than what a connection may be idle.
 const WAIT: Duration = Duration::from_secs(20);
+/// Whoever asks again within this time goes on with the same look. Longer than the wait.
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// Which requests of an organization.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +27,34 @@ pub struct RequestQuery {
     pub limit: Option<usize>,
 }
 
+/// Looks that go on, and when each was last asked for more.
+#[derive(Default)]
+pub(super) struct Looks(Mutex<HashMap<Look, Instant>>);
+
+/// Who looks at what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Look {
+    actor: String,
+    organization: OrgId,
+    failed: bool,
+}
+
+impl Looks {
+    fn map(&self) -> MutexGuard<'_, HashMap<Look, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn goes_on(&self, look: &Look, now: Instant) -> bool {
+        let mut looks = self.map();
+        looks.retain(|_, last| now.saturating_duration_since(*last) < PAUSE);
+        looks.contains_key(look)
+    }
+
+    fn asked(&self, look: Look, now: Instant) {
+        self.map().insert(look, now);
+    }
+}
+
 impl Operator {
     /// Oldest first. The look is written down, since they hold people's data.
     pub async fn requests(
@@ -31,20 +63,28 @@ impl Operator {
         organization: &str,
         query: &RequestQuery,
     ) -> Result<Vec<RequestRow>> {
-        let id = self.organization(organization)?;
-        let what = if query.failed { "last refused requests" } else { "last requests" };
-        self.note(actor, "requests.read", Some(organization), what, None).await?;
+        let look = self.look(actor, organization, query)?;
+        let id = look.organization;
+        self.begin(look, organization).await?;
         Ok(self.store.requests(id, filter(query)).await?)
     }
 
-    /// Those that come after a look at the others has begun: waits until there are some. None where
-    /// there were none for a while.
+    /// Waits until there are some. None where there were none for a while. The look is written down
+    /// once, however often it is gone on with.
     pub async fn next_requests(
         &self,
+        actor: &Actor,
         organization: &str,
         query: &RequestQuery,
     ) -> Result<Vec<RequestRow>> {
-        let id = self.organization(organization)?;
+        let look = self.look(actor, organization, query)?;
+        let id = look.organization;
+        let now = Instant::now();
+        if self.looks.goes_on(&look, now) {
+            self.looks.asked(look, now);
+        } else {
+            self.begin(look, organization).await?;
+        }
         let mut recorded = self.store.recorded();
         let next = async {
             loop {
@@ -56,6 +96,20 @@ impl Operator {
             }
         };
         tokio::time::timeout(WAIT, next).await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+
+    fn look(&self, actor: &Actor, organization: &str, query: &RequestQuery) -> Result<Look> {
+        let (actor, organization) = (actor.0.clone(), self.organization(organization)?);
+        Ok(Look { actor, organization, failed: query.failed })
+    }
+
+    async fn begin(&self, look: Look, organization: &str) -> Result<()> {
+        let actor = Actor(look.actor.clone());
+        let what = if look.failed { "last refused requests" } else { "last requests" };
+        self.note(&actor, "requests.read", Some(organization), what, None).await?;
+        // Not before it is written down.
+        self.looks.asked(look, Instant::now());
+        Ok(())
     }
 
     /// One of them.
@@ -80,5 +134,32 @@ fn filter(query: &RequestQuery) -> RequestFilter {
         only: None,
         failed: query.failed,
         limit: query.limit.unwrap_or(LIMIT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_goes_on_until_its_asker_pauses() {
+        let (looks, begun) = (Looks::default(), Instant::now());
+        let look = Look { actor: "kari".to_owned(), organization: OrgId(1), failed: true };
+        assert!(!looks.goes_on(&look, begun));
+        assert!(!looks.goes_on(&look, begun), "to ask whether it does begins none");
+        looks.asked(look.clone(), begun);
+        for another in [
+            Look { actor: "ola".to_owned(), ..look.clone() },
+            Look { organization: OrgId(2), ..look.clone() },
+            Look { failed: false, ..look.clone() },
+        ] {
+            assert!(!looks.goes_on(&another, begun), "{another:?}");
+        }
+        let later = begun + PAUSE / 2;
+        assert!(looks.goes_on(&look, later));
+        looks.asked(look.clone(), later);
+        assert!(looks.goes_on(&look, begun + PAUSE), "counted from the last time");
+        assert!(!looks.goes_on(&look, later + PAUSE));
+        assert!(looks.map().is_empty(), "what is over is forgotten");
     }
 }

@@ -1,6 +1,7 @@
 //! What a provider asked, as the command line shows it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -24,6 +25,22 @@ impl Relay {
             assert!(begun.elapsed() < PATIENCE && lines.len() < count, "{out}\n{}", self.log());
         }
     }
+}
+
+/// Asks the admin socket for the requests after one, as any program may. Their numbers.
+fn next(relay: &Relay, query: &str) -> Vec<i64> {
+    let mut stream = UnixStream::connect(relay.path().join("admin.sock")).unwrap();
+    write!(
+        stream,
+        "GET /v1/organizations/lillevik/requests/next?{query} HTTP/1.1\r\nHost: scim-relay\r\n\
+         Connection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let rows: Vec<Value> = serde_json::from_str(body).unwrap();
+    rows.iter().map(|row| row["id"].as_i64().unwrap()).collect()
 }
 
 fn with_password(name: &str) -> Value {
@@ -82,6 +99,26 @@ fn the_last_requests_are_a_line_each_and_one_is_shown_whole() {
     assert_eq!(json[0], one);
     assert_eq!(json[0]["request"]["userName"], "kari");
     assert_eq!(json[1]["answer"]["scimType"], "uniqueness");
+}
+
+#[test]
+fn no_look_begins_unseen_and_none_is_written_down_twice() {
+    let mut relay = Relay::start(&[]);
+    let token = relay.token();
+    for _ in 0..3 {
+        assert_eq!(relay.push(&token, "GET", "/nowhere", &json!(null)), 404);
+    }
+    relay.requests(3, &[]);
+    // A new daemon knows of no look.
+    assert_eq!(relay.terminate().code(), Some(0));
+    relay.serve();
+    let looks = || relay.log().matches("requests.read").count();
+    assert_eq!(next(&relay, "after=0&limit=2"), [1, 2], "the first of them");
+    assert_eq!(looks(), 1);
+    assert_eq!(next(&relay, "after=2&limit=2"), [3]);
+    assert_eq!(looks(), 1);
+    assert_eq!(next(&relay, "after=0&failed=true&limit=1"), [1]);
+    assert_eq!(looks(), 2, "another look");
 }
 
 #[test]

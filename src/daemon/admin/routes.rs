@@ -122,11 +122,14 @@ async fn requests(
 /// Waits for them, but not beyond the daemon's end.
 async fn next_requests(
     State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
     Extension(Stop(stop)): Extension<Stop>,
     Path(organization): Path<String>,
     Query(query): Query<RequestQuery>,
 ) -> Reply<Vec<RequestRow>> {
-    let next = stop.run_until_cancelled(operator.next_requests(&organization, &query)).await;
+    let actor = actor(peer);
+    let next = operator.next_requests(&actor, &organization, &query);
+    let next = stop.run_until_cancelled(next).await;
     Ok(Json(next.unwrap_or_else(|| Ok(Vec::new()))?))
 }
 
