@@ -16,11 +16,8 @@ impl Patching<'_> {
         path: &PatchPath,
         value: Option<&Value>,
     ) -> Result<(), Error> {
-        if path.attr.sub.is_some() || (path.sub.is_some() && op == Op::Remove) {
-            return Err(Error::mutability(format!(
-                "`{}` cannot be changed alone; add and remove whole entries of `members`",
-                path.shown()
-            )));
+        if path.attr.sub.is_some() || path.sub.is_some() {
+            return Err(fixed(path));
         }
         match (op, &path.filter) {
             (Op::Remove, Some(filter)) => {
@@ -33,12 +30,7 @@ impl Patching<'_> {
                 }
                 self.push(MemberOp::Remove(ids));
             }
-            (_, Some(_)) => {
-                return Err(Error::no_target(format!(
-                    "`{}` selects nothing to write to; add members with the path `members`",
-                    path.shown()
-                )));
-            }
+            (Op::Add | Op::Replace, Some(_)) => return Err(fixed(path)),
             (Op::Remove, None) => match value {
                 None | Some(Value::Null) => self.push(MemberOp::RemoveAll),
                 Some(value) => {
@@ -72,6 +64,14 @@ impl Patching<'_> {
             (_, op) => self.member_ops.push(op),
         }
     }
+}
+
+/// What an entry says is immutable (RFC 7643 section 4.2).
+fn fixed(path: &PatchPath) -> Error {
+    Error::mutability(format!(
+        "`{}` cannot be changed alone; add and remove whole entries of `members`",
+        path.shown()
+    ))
 }
 
 /// Collects the ids of `value eq "a" or value eq "b"`; false for any other filter.
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn other_filters_on_members_are_refused_with_the_way_out() {
+    fn what_cannot_be_done_to_members_is_refused_with_the_way_out() {
         for (op, path, scim_type, expected) in [
             ("remove", "members[type eq \"User\"]", ScimType::InvalidFilter, "members[value eq"),
             (
@@ -155,8 +155,11 @@ mod tests {
                 ScimType::InvalidFilter,
                 "joined by `or`",
             ),
-            ("replace", "members[value eq \"a\"]", ScimType::NoTarget, "add members"),
-            ("add", "members[value eq \"a\"].value", ScimType::NoTarget, "add members"),
+            ("replace", "members[value eq \"a\"]", ScimType::Mutability, "whole entries"),
+            ("add", "members[value eq \"a\"]", ScimType::Mutability, "whole entries"),
+            ("add", "members[value eq \"a\"].value", ScimType::Mutability, "whole entries"),
+            ("replace", "members[value eq \"a\"].value", ScimType::Mutability, "whole entries"),
+            ("replace", "members[value eq \"a\"].type", ScimType::Mutability, "whole entries"),
             ("remove", "members.value", ScimType::Mutability, "whole entries"),
             ("replace", "members.display", ScimType::Mutability, "read-only"),
         ] {
