@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Error, ScimType};
 use super::filter::Filter;
-use super::path::shorten;
+use super::path::{AttrPath, shorten};
 use super::projection::Projection;
 use super::quirk::{Quirk, Quirks};
 use super::resource::ResourceKind;
@@ -139,13 +139,20 @@ impl Parameters {
         }
         let order = self.sort_order.as_deref().map(str::trim);
         // Without `sortBy`, `sortOrder` says nothing.
-        let by = |text: &String| SortBy::parse(text.trim(), order, types);
+        let mut by = |text: &String| {
+            let text = text.trim();
+            let path = AttrPath::parse(text, None)?;
+            if types.iter().any(|ty| path.is_unqualified(ty)) {
+                quirks.note(Quirk::UnqualifiedName, text);
+            }
+            SortBy::parse(text, order, types)
+        };
         let (start, count) = page(self.start_index, self.count, self.cursor)?;
         let projection = |ty: &&ResourceType| {
             Ok((ty.kind, Projection::of(&self.attributes, &self.excluded, ty)?))
         };
         Ok(ListQuery {
-            sort: self.sort_by.as_ref().map(by).transpose()?,
+            sort: self.sort_by.as_ref().map(&mut by).transpose()?,
             filter,
             start,
             count,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::scim::Schemas;
+use crate::scim::{ENTERPRISE_URN, Schemas};
 
 /// `userName=ada&count=5`, without any coding.
 fn parse_for(query: &str, kinds: &[ResourceKind]) -> Result<ListQuery, Error> {
@@ -158,6 +158,10 @@ fn what_is_tolerated_is_noted() {
     assert_eq!(quirks(search(json!({}))), [Quirk::MissingSchemas]);
     assert_eq!(quirks(search(json!({ "schemas": [SEARCH_URN] }))), []);
     assert_eq!(quirks(parse("filter=active eq \"True\"")), [Quirk::StringBoolean]);
+    assert_eq!(quirks(parse("filter=manager eq \"m\"")), [Quirk::UnqualifiedName]);
+    assert_eq!(quirks(parse("sortBy=department")), [Quirk::UnqualifiedName]);
+    let named = format!("sortBy={ENTERPRISE_URN}:department");
+    assert_eq!(quirks(parse(&named)), []);
     let compared = parse("filter=emails[type eq \"work\"].value eq \"a\"");
     assert_eq!(quirks(compared), [Quirk::ComparedValuePath]);
     assert_eq!(quirks(parse("filter=emails[type eq \"work\"] and active eq true")), []);

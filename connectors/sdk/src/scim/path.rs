@@ -71,6 +71,12 @@ impl AttrPath {
         })
     }
 
+    /// Whether the path, as it was sent, names an extension's attribute without the URN.
+    pub(super) fn is_unqualified(&self, ty: &ResourceType) -> bool {
+        self.schema.is_none()
+            && matches!(ty.find(self), Some(Found::Attribute { extension: Some(_), .. }))
+    }
+
     /// Whether the path names all attributes of an extension.
     pub fn is_extension(&self) -> bool {
         self.attribute.is_empty()
@@ -202,7 +208,10 @@ impl fmt::Display for PatchPath {
 #[cfg(test)]
 mod tests {
     use super::{AttrPath, PatchPath};
-    use crate::scim::{BUILDING_URN, ENTERPRISE_URN, ResourceKind, Schemas, USER_URN};
+    use crate::scim::{
+        Attribute, AttributeType, BUILDING_URN, ENTERPRISE_URN, ResourceKind, Schema, Schemas,
+        USER_URN,
+    };
 
     /// The canonical form of a path.
     #[track_caller]
@@ -245,6 +254,30 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_one_extension_alone_has_is_that_one() {
+        check("Department", &format!("{ENTERPRISE_URN}:department"));
+        check("manager.VALUE", &format!("{ENTERPRISE_URN}:manager.value"));
+        let schema = |id: &str, names: &[&str]| Schema {
+            id: id.to_owned(),
+            name: "Own".to_owned(),
+            description: String::new(),
+            attributes: names
+                .iter()
+                .map(|name| Attribute::new(name, AttributeType::String, ""))
+                .collect(),
+        };
+        let schemas = Schemas::with([
+            (ResourceKind::User, schema("urn:a:1.0:User", &["title", "grade", "shelf"])),
+            (ResourceKind::User, schema("urn:b:1.0:User", &["grade"])),
+        ]);
+        let found = |text: &str| AttrPath::parse(text, Some(schemas.of(ResourceKind::User)));
+        assert_eq!(found("shelf").unwrap().to_string(), "urn:a:1.0:User:shelf");
+        // The core schema's own goes first, and nobody guesses between two.
+        assert_eq!(found("title").unwrap().to_string(), "title");
+        assert!(found("grade").is_err());
+    }
+
+    #[test]
     fn an_extension_urn_alone_is_the_whole_extension() {
         check(&ENTERPRISE_URN.to_uppercase(), ENTERPRISE_URN);
         check(BUILDING_URN, BUILDING_URN);
@@ -267,7 +300,6 @@ mod tests {
             "colour",
             "name.colour",
             "æ",
-            "department",
             "urn:",
             "urn:x",
             "urn:x:y",

@@ -208,6 +208,7 @@ mod tests {
         );
         let department = format!("{}:department", ENTERPRISE_URN.to_uppercase());
         check(&department, "", json!({ ENTERPRISE_URN: { "department": "D" } }));
+        check("department", "", json!({ ENTERPRISE_URN: { "department": "D" } }));
         check(&format!("{ENTERPRISE_URN}:manager.displayName"), "", json!({}));
     }
 

@@ -17,6 +17,8 @@ pub enum Quirk {
     UnknownAttribute,
     /// A path as a key: `name.givenName`, `urn:…:User:department`.
     DottedKey,
+    /// An extension's attribute without its URN, as Entra sends `manager`.
+    UnqualifiedName,
     /// `"True"` or `"False"` for a boolean.
     StringBoolean,
     /// `"7"` for a number.
@@ -31,6 +33,10 @@ pub enum Quirk {
     EmptyValue,
     /// One value where a list belongs.
     SingleValue,
+    /// A list of one where a single value belongs, as Entra sends the manager.
+    ListForOne,
+    /// A reference that is no URI; it was kept.
+    NotAUri,
     /// Several entries marked primary; the first one stayed so.
     ManyPrimaries,
     /// `Add`, `Replace`, `Remove`.
@@ -54,12 +60,13 @@ pub enum Quirk {
 }
 
 impl Quirk {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::MissingSchemas,
         Self::UnknownSchema,
         Self::UnlistedSchema,
         Self::UnknownAttribute,
         Self::DottedKey,
+        Self::UnqualifiedName,
         Self::StringBoolean,
         Self::StringNumber,
         Self::JsonInText,
@@ -67,6 +74,8 @@ impl Quirk {
         Self::BareValue,
         Self::EmptyValue,
         Self::SingleValue,
+        Self::ListForOne,
+        Self::NotAUri,
         Self::ManyPrimaries,
         Self::CapitalOp,
         Self::EmptyPath,
@@ -104,6 +113,9 @@ impl Quirk {
                 ("unknown_attribute", "attributes that no schema of the organization has")
             }
             Self::DottedKey => ("dotted_key", "paths as keys, like `name.givenName`"),
+            Self::UnqualifiedName => {
+                ("unqualified_name", "attributes of an extension without its URN, like `manager`")
+            }
             Self::StringBoolean => ("string_boolean", "`\"True\"` or `\"False\"` for a boolean"),
             Self::StringNumber => ("string_number", "numbers in quotes"),
             Self::JsonInText => ("json_in_text", "entries as JSON inside their own `value`"),
@@ -113,6 +125,8 @@ impl Quirk {
             }
             Self::EmptyValue => ("empty_value", "an empty text for no value"),
             Self::SingleValue => ("single_value", "a single value where a list belongs"),
+            Self::ListForOne => ("list_for_one", "a list of one where a single value belongs"),
+            Self::NotAUri => ("not_a_uri", "references that are no URIs"),
             Self::ManyPrimaries => ("many_primaries", "several primary values of one attribute"),
             Self::CapitalOp => ("capital_op", "operations written `Add`, `Replace` or `Remove`"),
             Self::EmptyPath => ("empty_path", "an empty text for no `path`"),

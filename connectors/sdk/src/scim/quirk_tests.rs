@@ -11,6 +11,7 @@ use crate::scim::{
     Schema, Schemas, USER_URN, normalize,
 };
 
+const MANAGER: &str = "/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User/manager";
 const SCHOOL: &str = "urn:lillevik:school:2.0:User";
 
 fn schemas() -> Schemas {
@@ -153,6 +154,26 @@ fn every_deviation_is_understood_and_noted() {
             "/emails/0/value",
             json!("b"),
         ),
+        (Quirk::UnqualifiedName, User(json!({ "manager": "m" })), MANAGER, json!({ "value": "m" })),
+        (
+            Quirk::UnqualifiedName,
+            pathless(json!({ "manager": "m" })),
+            MANAGER,
+            json!({ "value": "m" }),
+        ),
+        (
+            Quirk::UnqualifiedName,
+            pathless(json!({ "manager.value": "m" })),
+            MANAGER,
+            json!({ "value": "m" }),
+        ),
+        (
+            Quirk::UnqualifiedName,
+            replace("manager", json!({ "value": "m" })),
+            MANAGER,
+            json!({ "value": "m" }),
+        ),
+        (Quirk::UnqualifiedName, InFilter("id eq \"a\" and manager eq \"b\""), "", json!({})),
         (Quirk::StringBoolean, User(json!({ "active": "False" })), "/active", json!(false)),
         (Quirk::StringBoolean, replace("active", json!("true")), "/active", json!(true)),
         (
@@ -217,6 +238,47 @@ fn every_deviation_is_understood_and_noted() {
             replace("roles", json!({ "value": "r" })),
             "/roles",
             json!([{ "value": "r" }]),
+        ),
+        (Quirk::ListForOne, User(json!({ "title": ["Dr"] })), "/title", json!("Dr")),
+        (
+            Quirk::ListForOne,
+            User(json!({ "emails": [{ "value": ["a"] }] })),
+            "/emails/0/value",
+            json!("a"),
+        ),
+        (
+            Quirk::ListForOne,
+            replace("manager", json!([{ "$ref": "http://x/Users/m", "value": "m" }])),
+            MANAGER,
+            json!({ "value": "m", "$ref": "http://x/Users/m" }),
+        ),
+        (
+            Quirk::ListForOne,
+            replace(&format!("{ENTERPRISE_URN}:manager"), json!([{ "value": "m" }])),
+            MANAGER,
+            json!({ "value": "m" }),
+        ),
+        (Quirk::ListForOne, replace("title", json!(["Dr"])), "/title", json!("Dr")),
+        (
+            Quirk::NotAUri,
+            User(json!({ "profileUrl": "her page" })),
+            "/profileUrl",
+            json!("her page"),
+        ),
+        (Quirk::NotAUri, User(json!({ "profileUrl": "" })), "/profileUrl", json!("")),
+        (
+            Quirk::NotAUri,
+            replace("profileUrl", json!("https://x/%zz")),
+            "/profileUrl",
+            json!("https://x/%zz"),
+        ),
+        (Quirk::NotAUri, replace("profileUrl", json!("1a:b")), "/profileUrl", json!("1a:b")),
+        (Quirk::NotAUri, replace("profileUrl", json!("/a#b#c")), "/profileUrl", json!("/a#b#c")),
+        (
+            Quirk::NotAUri,
+            User(json!({ "photos": [{ "value": "https://x/\ty" }] })),
+            "/photos/0/value",
+            json!("https://x/\ty"),
         ),
         (
             Quirk::ManyPrimaries,
@@ -292,6 +354,11 @@ fn what_the_rfcs_allow_is_no_deviation() {
         // RFC 7643 section 2.4 and 7: the values of a type are suggestions.
         User(json!({ "emails": [{ "value": "a", "type": "school" }] })),
         User(json!({ "password": "s", ENTERPRISE_URN: { "manager": { "value": "m" } } })),
+        // RFC 7643 section 2.3.7: a URI, or one relative to ours.
+        User(json!({ "profileUrl": "https://[::1]:8443/~ada/%C3%A6?a=b&c#top" })),
+        User(
+            json!({ "profileUrl": "../Users/1", "photos": [{ "value": "data:image/png;base64,AA==" }] }),
+        ),
         patch(json!({ "op": "add", "path": "emails", "value": { "value": "a" } })),
         patch(json!({ "op": "add", "path": format!("{USER_URN}:title"), "value": "Dr" })),
         patch(json!({ "op": "add", "path": format!("{ENTERPRISE_URN}:department"), "value": "D" })),
@@ -316,6 +383,9 @@ fn what_nobody_can_mean_is_refused() {
         (json!({ "externalId": 1 }), "`externalId` is not a string"),
         (json!({ "externalId": true }), "`externalId` is not a string"),
         (json!({ "title": 7 }), "`title` is not a string"),
+        (json!({ "title": ["Dr", "Prof"] }), "`title` is not a string"),
+        (json!({ "title": [["Dr"]] }), "`title` is not a string"),
+        (json!({ "manager": [{ "value": "a" }, { "value": "b" }] }), "manager` is not an object"),
         (json!({ SCHOOL: { "grade": "seven" } }), "grade` is not an integer"),
         (json!({ SCHOOL: { "grade": "7.5" } }), "grade` is not an integer"),
         (json!({ SCHOOL: { "grade": 7.0 } }), "grade` is not an integer"),

@@ -321,10 +321,22 @@ impl ResourceType {
         self.extensions.iter().any(|schema| schema.attributes.iter().any(hidden))
     }
 
+    /// The attribute of this name that one extension alone has. Its path begins with the URN
+    /// (RFC 7644 section 3.10), but Entra asks for `manager`.
+    fn unqualified(&self, name: &str) -> Option<(Option<&Schema>, &Attribute)> {
+        let mut having = self.extensions.iter().filter_map(|schema| {
+            schema.attribute(name).map(|attribute| (Some(schema.as_ref()), attribute))
+        });
+        having.next().filter(|_| having.next().is_none())
+    }
+
     /// What `path` names, if this type has it.
     pub(super) fn find(&self, path: &AttrPath) -> Option<Found<'_>> {
         let (extension, attribute) = match path.schema.as_deref() {
-            None => (None, self.attribute(&path.attribute)?),
+            None => match self.attribute(&path.attribute) {
+                Some(attribute) => (None, attribute),
+                None => self.unqualified(&path.attribute)?,
+            },
             Some(urn) if urn.eq_ignore_ascii_case(&self.core.id) => {
                 (None, self.attribute(&path.attribute)?)
             }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::samples::{ada, choir};
 use crate::scim::{
     AttrPath, Attributes, Bulk, Filter, ListQuery, MAX_BULK_OPERATIONS, MAX_COUNT, MemberValue,
-    PatchPath, PatchRequest, ResourceId, ResourceKind, ResourceType, Schemas, normalize,
+    PatchPath, PatchRequest, Quirk, ResourceId, ResourceKind, ResourceType, Schemas, normalize,
     schemas_of, select,
 };
 
@@ -25,7 +25,7 @@ pub fn a_body_is_kept_as_it_is_served(bytes: &[u8]) {
 }
 
 /// A provider that reads a resource and puts it back as it is changes nothing and deviates in
-/// nothing.
+/// nothing, but for a reference that is kept as it came.
 fn sent_back_it_changes_nothing(
     attributes: &Attributes,
     members: Option<&[MemberValue]>,
@@ -40,7 +40,9 @@ fn sent_back_it_changes_nothing(
         members.map(|member| member.value.clone()).collect::<Vec<_>>()
     };
     assert_eq!(ids(again.members.as_deref()), ids(members));
-    assert_eq!(again.quirks.kinds(), []);
+    let mut deviations = again.quirks.kinds();
+    deviations.retain(|quirk| *quirk != Quirk::NotAUri);
+    assert_eq!(deviations, []);
 }
 
 /// The resource as it would be served.

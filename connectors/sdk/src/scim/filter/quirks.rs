@@ -1,8 +1,7 @@
 //! What a filter says in other words than the RFC's.
 
-use serde_json::Value;
-
 use super::{Filter, Names};
+use crate::scim::path::AttrPath;
 use crate::scim::quirk::{Quirk, Quirks};
 use crate::scim::schema::{Attribute, AttributeType, Found, ResourceType};
 
@@ -30,8 +29,10 @@ fn collect(filter: &Filter, names: Names<'_>, quirks: &mut Quirks) {
             }
         }
         Filter::Not(inner) => collect(inner, names, quirks),
-        Filter::Compare { path, value: Value::String(_), .. } => {
-            if let Some(Found::Attribute { attribute, sub, .. }) = names.find(path)
+        Filter::Compare { path, value, .. } => {
+            unqualified(path, names, quirks);
+            if value.is_string()
+                && let Some(Found::Attribute { attribute, sub, .. }) = names.find(path)
                 && let Some(compared) = sub.unwrap_or(attribute).compared()
                 && compared.kind == AttributeType::Boolean
             {
@@ -39,11 +40,20 @@ fn collect(filter: &Filter, names: Names<'_>, quirks: &mut Quirks) {
             }
         }
         Filter::ValuePath { path, filter } => {
+            unqualified(path, names, quirks);
             if let Some(Found::Attribute { attribute, .. }) = names.find(path) {
                 collect(filter, Names::Entry(attribute), quirks);
             }
         }
-        Filter::Compare { .. } | Filter::Present(_) => {}
+        Filter::Present(path) => unqualified(path, names, quirks),
+    }
+}
+
+fn unqualified(path: &AttrPath, names: Names<'_>, quirks: &mut Quirks) {
+    if let Names::Resource(ty) = names
+        && path.is_unqualified(ty)
+    {
+        quirks.note(Quirk::UnqualifiedName, &path.to_string());
     }
 }
 
@@ -53,7 +63,7 @@ mod tests {
     use crate::scim::{ResourceKind, Schemas};
 
     #[test]
-    fn a_boolean_in_quotes_is_a_deviation_wherever_it_stands() {
+    fn a_boolean_in_quotes_and_a_name_without_its_urn_are_deviations_wherever_they_stand() {
         let schemas = Schemas::builtin();
         let ty = schemas.of(ResourceKind::User);
         for (text, expected) in [
@@ -63,6 +73,9 @@ mod tests {
             ("not (title pr or emails[primary ne \"false\"])", vec![Quirk::StringBoolean]),
             ("emails[type eq \"true\"] and emails.primary eq true", vec![]),
             ("emails.primary eq \"TRUE\"", vec![Quirk::StringBoolean]),
+            ("title pr and department eq \"IT\"", vec![Quirk::UnqualifiedName]),
+            ("not (manager pr)", vec![Quirk::UnqualifiedName]),
+            ("manager[value eq \"x\"]", vec![Quirk::UnqualifiedName]),
         ] {
             let filter = Filter::parse(text).unwrap();
             filter.check(ty).unwrap();

@@ -60,7 +60,7 @@ impl Patching<'_> {
         for Operation { op, path, value } in operations {
             match path {
                 Some(path) => {
-                    let path = PatchPath::parse(path, self.ty)?;
+                    let path = self.path(path)?;
                     self.at(*op, &path, value.as_ref(), Strictness::Named)?;
                 }
                 None => self.without_path(*op, value.as_ref())?,
@@ -99,13 +99,22 @@ impl Patching<'_> {
         Ok(())
     }
 
+    fn path(&mut self, text: &str) -> Result<PatchPath, Error> {
+        let path = PatchPath::parse(text, self.ty)?;
+        let named = text.split('[').next().and_then(AttrPath::split);
+        if named.is_some_and(|named| named.is_unqualified(self.ty)) {
+            self.reader.quirks.note(Quirk::UnqualifiedName, text);
+        }
+        Ok(path)
+    }
+
     fn key(&mut self, op: Op, key: &str, value: &Value) -> Result<(), Error> {
         let named = key.split('[').next().unwrap_or(key);
         let Some(attr) = AttrPath::split(named).and_then(|path| path.resolve(self.ty)) else {
             self.reader.quirks.note(unknown(key), key);
             return Ok(());
         };
-        let path = PatchPath::parse(key, self.ty)?;
+        let path = self.path(key)?;
         if path.filter.is_some()
             || attr.sub.is_some()
             || (key.contains(':') && !attr.is_extension())
@@ -259,6 +268,10 @@ impl Target<'_> {
         }
         let value = value.cloned().unwrap_or(Value::Null);
         if self.attribute.kind == AttributeType::Complex {
+            let value = match self.sub {
+                None => reader.one(value, &self.at),
+                Some(_) => value,
+            };
             return self.merged(current, value, reader);
         }
         reader.value(self.attribute, value, &self.at)

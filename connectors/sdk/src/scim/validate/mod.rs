@@ -119,7 +119,12 @@ impl Intake<'_> {
         if let Some(Found::Attribute { extension, attribute, sub }) =
             path.as_ref().and_then(|path| ty.find(path))
         {
-            self.reader.quirks.note(Quirk::DottedKey, key);
+            if sub.is_some() || key.contains(':') {
+                self.reader.quirks.note(Quirk::DottedKey, key);
+            }
+            if path.as_ref().is_some_and(|path| path.is_unqualified(ty)) {
+                self.reader.quirks.note(Quirk::UnqualifiedName, key);
+            }
             return self.attribute(extension, attribute, sub, value);
         }
         self.reader.quirks.note(unknown(key), key);

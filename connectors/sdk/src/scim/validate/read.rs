@@ -41,6 +41,7 @@ impl Reader {
         at: &str,
     ) -> Result<Option<Value>, Error> {
         if !attribute.multi_valued {
+            let value = self.one(value, at);
             return self.entry(attribute, value, at);
         }
         let given = match value {
@@ -63,6 +64,17 @@ impl Reader {
             once_each(attribute, &mut entries);
         }
         Ok((!entries.is_empty()).then_some(Value::Array(entries)))
+    }
+
+    /// What a single-valued attribute is given, out of the list of one that may be around it.
+    pub(crate) fn one(&mut self, value: Value, at: &str) -> Value {
+        match value {
+            Value::Array(mut given) if given.len() == 1 => {
+                self.quirks.note(Quirk::ListForOne, at);
+                given.swap_remove(0)
+            }
+            value => value,
+        }
     }
 
     /// At most one entry is primary (RFC 7643 section 2.4). The first one keeps it: providers
@@ -245,6 +257,9 @@ impl Reader {
                 if !fits {
                     return wrong(&value);
                 }
+                if attribute.kind == AttributeType::Reference && !is_uri_reference(text) {
+                    self.quirks.note(Quirk::NotAUri, at);
+                }
                 if ONE_LINE.contains(&at) && text.contains(|c: char| c.is_control() && c != '\t') {
                     return Err(Error::invalid_value(format!(
                         "`{at}` contains a line break or another control character"
@@ -352,6 +367,23 @@ fn is_invisible(letter: char) -> bool {
 fn is_date_time(text: &str) -> bool {
     text.contains(['T', 't'])
         && (text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok())
+}
+
+/// Whether a reference could be one: a URI, or one relative to ours (RFC 7643 section 2.3.7), in
+/// the characters of RFC 3986 section 2, and up to its first colon a scheme (sections 3.1 and 4.2).
+fn is_uri_reference(text: &str) -> bool {
+    let letters = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte));
+    let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let escapes = text.split('%').skip(1).map(str::as_bytes);
+    let escaped = escapes.into_iter().all(|after| hex(after.first()) && hex(after.get(1)));
+    let head = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let scheme = head.split_once(':').is_none_or(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    });
+    !text.is_empty() && letters && escaped && scheme && text.matches('#').count() <= 1
 }
 
 /// Base64 in either alphabet (RFC 7643 section 2.3.6); PEM-like line breaks do no harm.
