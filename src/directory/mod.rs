@@ -196,8 +196,8 @@ impl Directory {
             Listing::TooMany => return Err(too_many().into()),
         };
         let head = serve::list_head(&page, &query.start);
-        let others = page.resources.iter().skip(1).map(|one| one.text.len() + 1).sum::<usize>();
-        let mut texts = page.resources.into_iter().map(|one| one.text);
+        let others = page.resources.iter().skip(1).map(|text| text.len() + 1).sum::<usize>();
+        let mut texts = page.resources.into_iter();
         // The first grows into the answer: a single group of many members is not there twice.
         let mut body = texts.next().unwrap_or_default();
         body.reserve(head.len() + others + 2);

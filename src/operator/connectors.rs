@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use scim_relay_sdk::scim::{Filter, ResourceKind, Start};
+use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Start};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result};
@@ -203,13 +203,17 @@ impl Operator {
                 start: Start::Index(1),
                 count: 10,
             };
-            let unwritten: Scribe = Box::new(|_, _| Ok(String::new()));
+            let ids: Scribe = Box::new(|stored, _| Ok(stored.id.to_string()));
             let schemas = &known.info.schemas;
-            let listing = self.store.list(organization, schemas, request, unwritten).await?;
+            let listing = self.store.list(organization, schemas, request, ids).await?;
             if let Listing::Page(page) = listing
                 && !page.resources.is_empty()
             {
-                return Ok(page.resources.into_iter().map(|one| one.stored).collect());
+                let mut found = Vec::new();
+                for id in page.resources.iter().filter_map(|id| ResourceId::parse(id)) {
+                    found.extend(self.store.get(organization, kind, id).await?);
+                }
+                return Ok(found);
             }
         }
         Ok(Vec::new())

@@ -148,16 +148,10 @@ pub struct Wanted {
 pub struct Page {
     /// On all pages together.
     pub total: usize,
-    pub resources: Vec<Listed>,
+    /// As the scribe wrote them.
+    pub resources: Vec<String>,
     /// Where a cursor was asked for and something is left: the cursor of the next page.
     pub next: Option<String>,
-}
-
-/// A resource on a page, as it is kept and as it was written down.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    pub stored: Stored,
-    pub text: String,
 }
 
 /// How a request for a list ended.

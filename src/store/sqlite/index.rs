@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 use scim_relay_sdk::scim::{self, Filter, ResourceId, ResourceKind, SortBy};
 
-use super::{kind_number, rows, sql};
+use super::{kind_number, sql};
 use crate::store::{OrgId, Result};
 
 /// A value that every match must have, in a column that has an index.
@@ -126,7 +126,7 @@ impl Name {
         self.kind
     }
 
-    /// A page in the order of the name, which is the last column; `after` one that was seen, or
+    /// The rows of a page in the order of the name, and the name; `after` one that was seen, or
     /// from the first.
     pub(super) fn query(&self, after: bool) -> String {
         let (index, column) = match self.kind {
@@ -140,10 +140,9 @@ impl Name {
             String::new()
         };
         format!(
-            "SELECT {}, {column} FROM resource INDEXED BY {index}
+            "SELECT id, {column} FROM resource INDEXED BY {index}
              WHERE organization = ?1 AND deleted IS NULL AND {column} IS NOT NULL {after}
-             ORDER BY {column} {order} LIMIT ?2 OFFSET ?3",
-            rows::COLUMNS
+             ORDER BY {column} {order} LIMIT ?2 OFFSET ?3"
         )
     }
 }

@@ -8,10 +8,12 @@ use super::index::{Index, Name};
 use super::members::{Ancestry, Members};
 use super::needs::Needs;
 use super::{kind_number, registry, rows, sql};
-use crate::store::{ListRequest, Listed, Listing, OrgId, Page, Result, Scribe, Stored};
+use crate::store::{ListRequest, Listing, OrgId, Page, Result, Scribe, Stored};
 
 /// How far into a list a page may begin and still be read where it is asked for.
 const NEAR: usize = 5_000;
+/// The longest page that is read where it is asked for: what is served if no length is named.
+const SHORT: usize = 100;
 /// A page ends early at so many bytes, lest a hundred groups of everybody are in memory at once.
 /// RFC 7644 section 3.4.2.4 lets a page be shorter than asked for.
 const LONGEST_PAGE: usize = 32 << 20;
@@ -79,7 +81,8 @@ struct Seen {
 #[derive(Default)]
 struct Cut {
     total: usize,
-    rows: Vec<(Stored, Option<SortKey>)>,
+    /// Not the resources: each is read when it is written out.
+    rows: Vec<(i64, Option<SortKey>)>,
     /// Whether any are left.
     more: bool,
 }
@@ -105,7 +108,7 @@ impl List {
         let with_members = self.request.kinds.iter().any(|one| is_long(one.kind, one.memberships));
         !with_members
             && match &self.plan {
-                Plan::Everyone(_) | Plan::ByName(_) => near && self.request.count <= 200,
+                Plan::Everyone(_) | Plan::ByName(_) => near && self.request.count <= SHORT,
                 Plan::LookUp(indexes) => indexes
                     .iter()
                     .all(|(kind, index)| index.is_unique() && !self.needs(*kind).may_be_many()),
@@ -202,10 +205,10 @@ impl List {
             return Ok(Cut { total, ..Cut::default() });
         }
         let rows = c
-            .prepare_cached(&everyone_query(kinds))
+            .prepare_cached(&everyone_query(kinds, "id"))
             .and_then(|mut s| {
                 let values = params![self.organization.0, seen.row, self.limit(), seen.skip];
-                s.query_map(values, |row| Ok((rows::stored(row)?, None)))?.collect()
+                s.query_map(values, |row| Ok((row.get(0)?, None)))?.collect()
             })
             .map_err(sql)?;
         Ok(Cut { total, rows, more: false }.shortened(self.request.count))
@@ -223,9 +226,8 @@ impl List {
         let rows = c
             .prepare_cached(&name.query(after.is_some()))
             .and_then(|mut s| {
-                let read = |row: &rusqlite::Row<'_>| {
-                    Ok((rows::stored(row)?, Some(SortKey::Text(row.get(rows::COUNT)?))))
-                };
+                let read =
+                    |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Some(SortKey::Text(row.get(1)?))));
                 let (first, limit) = (self.organization.0, self.limit());
                 match after {
                     None => s.query_map(params![first, limit, seen.skip], read)?.collect(),
@@ -247,7 +249,7 @@ impl List {
                 return;
             }
             if cut.rows.len() < self.request.count {
-                cut.rows.push((stored, None));
+                cut.rows.push((stored.row.0, None));
             } else {
                 cut.more = true;
             }
@@ -255,7 +257,7 @@ impl List {
         Ok(cut)
     }
 
-    /// Of all that match only the keys are kept; the page's bodies are read again.
+    /// Of all that match only the keys are kept.
     fn matching_sorted(&self, c: &Connection, sort: &SortBy, seen: &Seen) -> Result<Cut> {
         let mut keys = Vec::new();
         self.each_match(c, &mut |stored, key| keys.push((key, stored.row.0)))?;
@@ -272,11 +274,8 @@ impl List {
             }
         };
         let more = total - first > self.request.count;
-        let mut rows = Vec::new();
-        for (key, row) in keys.into_iter().skip(first).take(self.request.count) {
-            // Still there, since the whole list is read from one snapshot.
-            rows.extend(self.row(c, row)?.map(|stored| (stored, Some(key))));
-        }
+        let page = keys.into_iter().skip(first).take(self.request.count);
+        let rows = page.map(|(key, row)| (row, Some(key))).collect();
         Ok(Cut { total, rows, more })
     }
 
@@ -311,7 +310,8 @@ impl List {
                 Ok(())
             }
             Plan::Everyone(kinds) | Plan::Scan(kinds) => {
-                let mut statement = c.prepare_cached(&everyone_query(kinds)).map_err(sql)?;
+                let mut statement =
+                    c.prepare_cached(&everyone_query(kinds, rows::COLUMNS)).map_err(sql)?;
                 let from_the_first = params![self.organization.0, 0, -1, 0];
                 let all = statement.query_map(from_the_first, rows::stored).map_err(sql)?;
                 for stored in all {
@@ -323,17 +323,20 @@ impl List {
         }
     }
 
-    /// The page, written down, and the position of the last one on it.
+    /// The page, written down one by one until it is full or there is no room left, and the position
+    /// of the last one on it.
     fn write_out(
         &self,
         c: &Connection,
         cut: &mut Cut,
         scribe: &mut Scribe,
-    ) -> Result<(Vec<Listed>, Option<Position>)> {
-        let mut resources: Vec<Listed> = Vec::with_capacity(cut.rows.len());
+    ) -> Result<(Vec<String>, Option<Position>)> {
+        let mut resources = Vec::with_capacity(cut.rows.len());
         let (mut last, mut room) = (None, LONGEST_PAGE);
         let mut ancestry = Ancestry::new(c, self.organization);
-        for (stored, key) in std::mem::take(&mut cut.rows) {
+        for (row, key) in std::mem::take(&mut cut.rows) {
+            // Still there, since the whole list is read from one snapshot.
+            let Some(stored) = self.row(c, row)? else { continue };
             let wanted =
                 self.request.kinds.iter().any(|one| one.kind == stored.kind && one.memberships);
             let text = match stored.kind {
@@ -350,8 +353,8 @@ impl List {
             }
             room = room.saturating_sub(text.len());
             let place = key.map_or(Place::Row, Place::of);
-            last = Some(Position { row: stored.row.0, place });
-            resources.push(Listed { stored, text });
+            last = Some(Position { row, place });
+            resources.push(text);
         }
         Ok((resources, last))
     }
@@ -377,12 +380,11 @@ impl Cut {
 
 /// Everyone of these types after a row, oldest first. Of several types each comes in its own order
 /// from the index, and SQLite merges them.
-pub(super) fn everyone_query(kinds: &[ResourceKind]) -> String {
+pub(super) fn everyone_query(kinds: &[ResourceKind], columns: &str) -> String {
     let of = |kind: &ResourceKind| {
         format!(
-            "SELECT {} FROM resource INDEXED BY resource_living
+            "SELECT {columns} FROM resource INDEXED BY resource_living
              WHERE organization = ?1 AND kind = {} AND deleted IS NULL AND id > ?2",
-            rows::COLUMNS,
             kind_number(*kind)
         )
     };

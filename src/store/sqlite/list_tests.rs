@@ -50,6 +50,7 @@ fn a_list_is_quick_where_little_is_read() {
     ] {
         assert_eq!(is_quick(request(kind, filter)), expected, "{kind} {filter}");
     }
+    assert!(!is_quick(ListRequest { count: 101, ..request(User, "") }));
     let schemas = Schemas::builtin();
     let sort = SortBy::parse("members.display", None, &[schemas.of(Group)]).unwrap();
     assert!(!is_quick(ListRequest { sort: Some(sort), ..request(Group, "id eq \"ID\"") }));
@@ -78,4 +79,33 @@ async fn a_list_that_takes_too_long_is_not_read_to_its_end() {
     store.readers.patience = Duration::ZERO;
     assert!(matches!(listed(&store).await, Listing::TooMany));
     store.close().await;
+}
+
+/// Bodies may be large, and a page has room for some of them only.
+#[test]
+fn nobody_is_read_who_has_no_room_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let c = open::writer(&folder.path().join(FILE)).unwrap();
+    let organization = registry::organizations(&c, &["north".to_owned()]).unwrap()[0];
+    // The last of them cannot be read.
+    for id in ["randomblob(16)", "randomblob(16)", "x'07'"] {
+        let insert = format!(
+            "INSERT INTO resource (organization, kind, public_id, version, body, created, modified)
+             VALUES (?1, 1, {id}, 1, '{{}}', 0, 0)"
+        );
+        c.execute(&insert, [organization.0]).unwrap();
+    }
+    c.execute(
+        "INSERT OR REPLACE INTO population (organization, kind, living) VALUES (?1, 1, 3)",
+        [organization.0],
+    )
+    .unwrap();
+    let list = |length: usize| {
+        let mut scribe: Scribe = Box::new(move |_, _| Ok("x".repeat(length)));
+        let list = request(ResourceKind::Group, "");
+        List::new(organization, &Schemas::builtin(), list, [0; 32]).read(&c, &mut scribe)
+    };
+    let full = list(20 << 20).unwrap();
+    assert!(matches!(full, Listing::Page(page) if page.total == 3 && page.resources.len() == 1));
+    assert!(list(1).is_err());
 }

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, index, links, list, members, open, passwords, prune, queue, requests, settle, touch,
+    cases, index, links, list, members, open, passwords, prune, queue, requests, rows, settle,
+    touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -75,8 +76,11 @@ fn settling_goes_by_index() {
 #[test]
 fn lists_go_by_index() {
     let living = "resource_living (organization=? AND kind=? AND id>?)";
-    check(&list::everyone_query(&[ResourceKind::User]), &[living]);
-    check(&list::everyone_query(&ResourceKind::ALL), &[living, "MERGE (UNION ALL)"]);
+    for columns in ["id", rows::COLUMNS] {
+        check(&list::everyone_query(&[ResourceKind::User], columns), &[living]);
+        let both = list::everyone_query(&ResourceKind::ALL, columns);
+        check(&both, &[living, "MERGE (UNION ALL)"]);
+    }
     for (look_up, index) in [
         (index::BY_ID, "resource_public_id (organization=? AND kind=? AND public_id=?)"),
         (index::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),

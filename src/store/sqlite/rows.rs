@@ -11,8 +11,6 @@ use crate::store::{OrgId, Result, RowId, StoreError, Stored};
 
 /// The columns of [`stored`], in order.
 pub(super) const COLUMNS: &str = "id, public_id, kind, version, created, modified, body";
-/// How many these are.
-pub(super) const COUNT: usize = 7;
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {

@@ -1,7 +1,7 @@
 //! A store in a temporary folder, and short words for what tests do to it.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -18,8 +18,8 @@ use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
     Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, ListRequest, Listing,
-    Lookups, OrgId, Origin, Outcome, Page, Registration, Scribe, Settlement, State, Store, Stored,
-    Touch, Update, Wanted, Written,
+    Lookups, Memberships, OrgId, Origin, Outcome, Registration, Result, Scribe, Settlement, State,
+    Store, Stored, Touch, Update, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -287,19 +287,25 @@ impl Kit {
     }
 
     pub(super) async fn page(&self, request: ListRequest) -> Page {
-        match self.listing(self.north, request).await {
-            Listing::Page(page) => page,
-            other => panic!("no page: {other:?}"),
-        }
+        self.page_written(request, Box::new(ids_beside)).await
     }
 
-    /// Each is written down as the ids of its memberships.
-    pub(super) async fn listing(&self, organization: OrgId, request: ListRequest) -> Listing {
-        let scribe: Scribe = Box::new(|_, memberships| {
-            let mut ids = Vec::new();
-            memberships.each(&mut |one| ids.push(one.id.to_string()))?;
-            Ok(ids.join(" "))
+    /// Each of the resources, as it is kept and as `scribe` writes it down.
+    pub(super) async fn page_written(&self, request: ListRequest, mut scribe: Scribe) -> Page {
+        let (show, shown) = mpsc::channel();
+        let scribe: Scribe = Box::new(move |stored, memberships| {
+            show.send(stored.clone()).unwrap();
+            scribe(stored, memberships)
         });
+        let listing = self.store.list(self.north, &Schemas::builtin(), request, scribe).await;
+        let Listing::Page(page) = listing.unwrap() else { panic!("no page") };
+        let resources = shown.into_iter().zip(page.resources);
+        let resources = resources.map(|(stored, text)| Listed { stored, text }).collect();
+        Page { total: page.total, resources, next: page.next }
+    }
+
+    pub(super) async fn listing(&self, organization: OrgId, request: ListRequest) -> Listing {
+        let scribe: Scribe = Box::new(ids_beside);
         self.store.list(organization, &Schemas::builtin(), request, scribe).await.unwrap()
     }
 
@@ -317,6 +323,25 @@ impl Kit {
     pub(super) fn key(of: &Stored) -> ResourceKey {
         ResourceKey { organization: NORTH.into(), kind: of.kind, id: of.id }
     }
+}
+
+/// A page as a test looks at it.
+pub(super) struct Page {
+    pub(super) total: usize,
+    pub(super) resources: Vec<Listed>,
+    pub(super) next: Option<String>,
+}
+
+pub(super) struct Listed {
+    pub(super) stored: Stored,
+    pub(super) text: String,
+}
+
+/// Writes a resource down as the ids of its memberships.
+fn ids_beside(_: &Stored, memberships: &mut dyn Memberships) -> Result<String> {
+    let mut ids = Vec::new();
+    memberships.each(&mut |one| ids.push(one.id.to_string()))?;
+    Ok(ids.join(" "))
 }
 
 /// The first page of these types, with what comes with each.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Schemas, SortBy, Start};
 
-use super::kit::{Kit, done, request};
-use crate::store::{Content, ListRequest, Listing, Lookups, Page, Scribe, Store, Stored};
+use super::kit::{Kit, Page, done, request};
+use crate::store::{Content, ListRequest, Listing, Lookups, Stored};
 
 #[tokio::test]
 async fn lists_come_in_the_order_of_creation_and_pages_do_not_shift() {
@@ -407,13 +407,8 @@ async fn a_page_that_grows_too_large_ends_early() {
     let kit = Kit::new().await;
     let people = kit.users(3).await;
     let listed = async |start: Start| {
-        let scribe: Scribe = Box::new(|_, _| Ok("x".repeat(20 << 20)));
         let list = ListRequest { start, ..request(&USERS, "") };
-        let schemas = Schemas::builtin();
-        match kit.store.list(kit.north, &schemas, list, scribe).await.unwrap() {
-            Listing::Page(page) => page,
-            other => panic!("no page: {other:?}"),
-        }
+        kit.page_written(list, Box::new(|_, _| Ok("x".repeat(20 << 20)))).await
     };
     let by_index = listed(Start::Index(2)).await;
     assert_eq!((by_index.total, ids(&by_index)), (3, vec![people[1].id]));
