@@ -7,7 +7,7 @@ mod edit;
 mod precondition;
 mod serve;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use scim_relay_sdk::connector::OrganizationInfo;
 use scim_relay_sdk::scim::{
@@ -16,7 +16,7 @@ use scim_relay_sdk::scim::{
 };
 use secrecy::SecretString;
 
-use self::serve::Form;
+use self::serve::{Form, Written};
 use crate::clock::SharedClock;
 use crate::store::{
     ListRequest, Listing, OrgId, Scribe, Store, StoreError, Stored, TokenId, Wanted,
@@ -155,8 +155,8 @@ impl Directory {
             Some(id) => self.written_out(kind, id, &form).await?,
             None => None,
         };
-        let (stored, body) = known.ok_or_else(|| scim::Error::not_found(id))?;
-        Ok(self.served(&stored, body, &Quirks::default(), false))
+        let (stored, written) = known.ok_or_else(|| scim::Error::not_found(id))?;
+        Ok(self.served(&stored, written, &Quirks::default(), false))
     }
 
     /// Whether this is a group of more members than `than`, told without reading them.
@@ -184,7 +184,7 @@ impl Directory {
         };
         let scribe: Scribe = Box::new(move |stored, memberships| {
             match forms.iter().find(|(kind, _)| *kind == stored.kind) {
-                Some((_, form)) => form.write(stored, memberships),
+                Some((_, form)) => Ok(form.write(stored, memberships)?.text),
                 None => Err(StoreError::Broken(format!("a {} was not asked for", stored.kind))),
             }
         });
@@ -238,18 +238,26 @@ impl Directory {
         kind: ResourceKind,
         id: ResourceId,
         form: &Form,
-    ) -> Result<Option<(Stored, String)>> {
+    ) -> Result<Option<(Stored, Written)>> {
         if form.wants_memberships() {
-            let form = form.clone();
-            let scribe: Scribe =
-                Box::new(move |stored, memberships| form.write(stored, memberships));
-            return Ok(self.store.write_out(self.organization, kind, id, scribe).await?);
+            let (form, etag) = (form.clone(), Arc::new(OnceLock::new()));
+            let told = Arc::clone(&etag);
+            let scribe: Scribe = Box::new(move |stored, memberships| {
+                let Written { text, etag } = form.write(stored, memberships)?;
+                told.get_or_init(|| etag);
+                Ok(text)
+            });
+            let known = self.store.write_out(self.organization, kind, id, scribe).await?;
+            return Ok(known.map(|(stored, text)| {
+                let etag = etag.get().cloned().unwrap_or_else(|| serve::etag(stored.version));
+                (stored, Written { text, etag })
+            }));
         }
         let Some(stored) = self.store.get(self.organization, kind, id).await? else {
             return Ok(None);
         };
-        let body = form.write(&stored, &mut Vec::new())?;
-        Ok(Some((stored, body)))
+        let written = form.write(&stored, &mut Vec::new())?;
+        Ok(Some((stored, written)))
     }
 
     /// What a write made of a resource; with its memberships it is read again, as it is by now.
@@ -262,18 +270,18 @@ impl Directory {
     ) -> Result<Served> {
         let form = self.form(stored.kind, projection);
         if form.wants_memberships()
-            && let Some((stored, body)) = self.written_out(stored.kind, stored.id, &form).await?
+            && let Some((stored, written)) = self.written_out(stored.kind, stored.id, &form).await?
         {
-            return Ok(self.served(&stored, body, quirks, changed));
+            return Ok(self.served(&stored, written, quirks, changed));
         }
-        let body = form.write(&stored, &mut Vec::new())?;
-        Ok(self.served(&stored, body, quirks, changed))
+        let written = form.write(&stored, &mut Vec::new())?;
+        Ok(self.served(&stored, written, quirks, changed))
     }
 
-    fn served(&self, stored: &Stored, body: String, quirks: &Quirks, changed: bool) -> Served {
+    fn served(&self, stored: &Stored, written: Written, quirks: &Quirks, changed: bool) -> Served {
         Served {
-            body,
-            etag: serve::etag(stored.version),
+            body: written.text,
+            etag: written.etag,
             location: serve::location(&self.base, stored.kind, stored.id),
             kind: stored.kind,
             id: stored.id,

@@ -25,15 +25,15 @@ impl Precondition {
         Self { if_match: if_match.map(Tags::parse), if_none_match: if_none_match.map(Tags::parse) }
     }
 
-    /// Whether a reader has this version already, so that it need not be sent again.
+    /// Whether a reader has just this already, so that it need not be sent again.
     pub fn spares(&self, etag: &str) -> bool {
-        self.if_none_match.as_ref().is_some_and(|tags| tags.name(etag))
+        self.if_none_match.as_ref().is_some_and(|tags| tags.name(opaque(etag)))
     }
 
     /// `If-Match`, which holds for reads as well.
     pub fn admits(&self, etag: &str) -> Result<(), scim::Error> {
         match &self.if_match {
-            Some(tags) if !tags.name(etag) => Err(failed(etag)),
+            Some(tags) if !tags.name_version(version(opaque(etag))) => Err(failed(etag)),
             _ => Ok(()),
         }
     }
@@ -41,7 +41,7 @@ impl Precondition {
     /// Whether a write may go on.
     pub(super) fn check(&self, version: i64) -> Result<(), scim::Error> {
         let etag = etag(version);
-        if self.spares(&etag) {
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.name_version(opaque(&etag))) {
             return Err(failed(&etag));
         }
         self.admits(&etag)
@@ -66,15 +66,30 @@ impl Tags {
     }
 
     /// Our tags are weak, and SCIM compares them weakly in `If-Match` too: a version is a version.
-    fn name(&self, etag: &str) -> bool {
+    fn name(&self, wanted: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Of(tags) => {
-                let opaque = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
-                tags.iter().any(|tag| tag == opaque)
-            }
+            Self::Of(tags) => tags.iter().any(|tag| tag == wanted),
         }
     }
+
+    /// The same for writers, who change the resource and not what is read beside it.
+    fn name_version(&self, wanted: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(tags) => tags.iter().any(|tag| version(tag) == wanted),
+        }
+    }
+}
+
+/// What stands in the quotes.
+fn opaque(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
+}
+
+/// Without what stands for the memberships read beside it.
+fn version(opaque: &str) -> &str {
+    opaque.split_once('-').map_or(opaque, |(version, _)| version)
 }
 
 /// The tags of a list, weak or strong (RFC 9110 section 8.8.3); none if there is anything else in
@@ -159,5 +174,18 @@ mod tests {
         let spares = |header| Precondition::new(None, Some(header)).spares("W/\"3\"");
         assert!(spares("\"3\"") && spares("*"));
         assert!(!spares("W/\"2\"") && !Precondition::default().spares("W/\"3\""));
+    }
+
+    #[test]
+    fn what_is_read_beside_a_resource_matters_to_readers_alone() {
+        let spares = |header, etag| Precondition::new(None, Some(header)).spares(etag);
+        assert!(spares("W/\"3-a1\"", "W/\"3-a1\""));
+        assert!(!spares("W/\"3-a1\"", "W/\"3-b2\"") && !spares("\"3\"", "W/\"3-a1\""));
+        assert!(!spares("W/\"3-a1\"", "W/\"3\""));
+        check(Some("W/\"3-a1\""), None, true);
+        check(Some("W/\"2-a1\""), None, false);
+        check(None, Some("W/\"3-a1\""), false);
+        let admits = |header| Precondition::new(Some(header), None).admits("W/\"3-b2\"").is_ok();
+        assert!(admits("W/\"3-a1\"") && admits("\"3\"") && !admits("\"2\""));
     }
 }

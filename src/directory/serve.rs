@@ -2,6 +2,7 @@
 //! hundred users costs a hundred copies, and a group of a hundred thousand members one text.
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use scim_relay_sdk::connector::OrganizationInfo;
@@ -14,6 +15,23 @@ use crate::store::{Memberships, Page, StoreError, Stored};
 
 pub(super) fn etag(version: i64) -> String {
     format!("W/\"{version}\"")
+}
+
+/// The tag of a version together with what is read beside it: a user's groups come and go, and a
+/// member's name changes, without a new version. It holds between two answers of one relay.
+fn etag_beside(version: i64, beside: &str) -> String {
+    if beside.is_empty() {
+        return etag(version);
+    }
+    let mut hasher = DefaultHasher::new();
+    beside.hash(&mut hasher);
+    format!("W/\"{version}-{:x}\"", hasher.finish())
+}
+
+/// A resource as one request sees it.
+pub(super) struct Written {
+    pub(super) text: String,
+    pub(super) etag: String,
 }
 
 pub(super) fn location(base: &str, kind: ResourceKind, id: ResourceId) -> String {
@@ -99,34 +117,48 @@ impl Form {
         &self,
         stored: &Stored,
         memberships: &mut dyn Memberships,
-    ) -> Result<String, StoreError> {
+    ) -> Result<Written, StoreError> {
         let mut text = self.own(stored)?;
+        let own = text.len();
         if self.wants_memberships() {
             self.memberships(&mut text, memberships)?;
         }
+        let etag = etag_beside(stored.version, &text[own..]);
+        text.push_str(&self.meta(stored, &etag)?);
         text.push('}');
+        Ok(Written { text, etag })
+    }
+
+    /// What is kept in the resource itself; the object is left open.
+    fn own(&self, stored: &Stored) -> Result<String, StoreError> {
+        let body = &stored.body;
+        let mut text = if self.projection.is_about(self.beside) {
+            let mut text = String::with_capacity(body.len() + 2 * self.base.len() + 256);
+            text.push_str(body);
+            text
+        } else {
+            self.projected(stored.kind, body)?
+        };
+        // An id is always there, so whatever comes after it begins with a comma.
+        text.pop();
         Ok(text)
     }
 
-    /// What is kept in the resource itself, and `meta`; the object is left open.
-    fn own(&self, stored: &Stored) -> Result<String, StoreError> {
-        let body = &stored.body;
-        let mut text = String::with_capacity(body.len() + 2 * self.base.len() + 256);
-        text.push_str(body.strip_suffix('}').unwrap_or(body));
-        let Stored { kind, id, created, modified, version, .. } = stored;
-        write!(
-            text,
-            ",\"meta\":{{\"resourceType\":\"{kind}\",\"created\":\"{created}\",\
-             \"lastModified\":\"{modified}\",\"location\":\"{}\",\"version\":\"W/\\\"{version}\\\"\"}}",
+    /// `meta`, as it follows another attribute; nothing where it is not wanted.
+    fn meta(&self, stored: &Stored, etag: &str) -> Result<String, StoreError> {
+        let Stored { kind, id, created, modified, .. } = stored;
+        let text = format!(
+            "\"meta\":{{\"resourceType\":\"{kind}\",\"created\":\"{created}\",\
+             \"lastModified\":\"{modified}\",\"location\":\"{}\",\"version\":{}}}",
             location(&self.base, *kind, *id),
-        )
-        .expect("writing to a string");
-        if !self.projection.is_about(self.beside) {
-            text.push('}');
-            text = self.projected(*kind, &text)?;
-            text.pop();
+            json!(etag),
+        );
+        if self.projection.is_about(self.beside) {
+            return Ok(format!(",{text}"));
         }
-        Ok(text)
+        let shown = self.projected(*kind, &format!("{{{text}}}"))?;
+        let shown = shown.trim_start_matches('{').strip_suffix('}').unwrap_or_default();
+        Ok(if shown.is_empty() { String::new() } else { format!(",{shown}") })
     }
 
     /// Only what was asked for (RFC 7644 section 3.9).

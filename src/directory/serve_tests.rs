@@ -59,10 +59,10 @@ fn memberships(kind: ResourceKind) -> Vec<Membership> {
 }
 
 fn written(kind: ResourceKind, attributes: &str, excluded: &str) -> Value {
-    let text = form(kind, attributes, excluded)
+    let written = form(kind, attributes, excluded)
         .write(&stored(kind), &mut memberships(kind))
         .expect("it can be written");
-    serde_json::from_str(&text).expect("it is JSON")
+    serde_json::from_str(&written.text).expect("it is JSON")
 }
 
 #[test]
@@ -121,7 +121,12 @@ fn entries_are_projected_as_they_are_written() {
             let form = form(kind, attributes, excluded);
             let whole = whole.as_object_mut().unwrap();
             form.projection.apply(whole, form.info.schemas.of(kind));
-            let given = written(kind, attributes, excluded);
+            let mut given = written(kind, attributes, excluded);
+            // The tag is of what is shown.
+            if let Some(meta) = whole.get_mut("meta") {
+                meta["version"] = given["meta"]["version"].take();
+                given["meta"]["version"] = meta["version"].clone();
+            }
             assert_eq!(given, json!(whole), "{kind}: {attributes} | {excluded}");
             assert_eq!(
                 form.wants_memberships(),
@@ -135,11 +140,31 @@ fn entries_are_projected_as_they_are_written() {
 #[test]
 fn an_attribute_without_values_is_left_out() {
     for kind in ResourceKind::ALL {
-        let text = form(kind, "", "").write(&stored(kind), &mut Vec::new()).unwrap();
-        let whole: Value = serde_json::from_str(&text).unwrap();
+        let written = form(kind, "", "").write(&stored(kind), &mut Vec::new()).unwrap();
+        let whole: Value = serde_json::from_str(&written.text).unwrap();
         assert!(whole.get("members").is_none() && whole.get("groups").is_none());
         assert_eq!(whole["meta"]["version"], "W/\"3\"");
     }
+}
+
+#[test]
+fn the_tag_is_also_of_what_is_read_beside_the_resource() {
+    let kind = ResourceKind::User;
+    let tag = |attributes: &str, groups: &mut Vec<Membership>| {
+        let written = form(kind, attributes, "").write(&stored(kind), groups).unwrap();
+        let whole: Value = serde_json::from_str(&written.text).unwrap();
+        assert_eq!(whole["meta"]["version"], written.etag);
+        written.etag
+    };
+    let (both, mut renamed) = (memberships(kind), memberships(kind));
+    renamed[0].display = Some("other".to_owned());
+    let whole = tag("", &mut both.clone());
+    assert!(whole.starts_with("W/\"3-"), "{whole}");
+    assert_eq!(whole, tag("", &mut both.clone()));
+    assert_ne!(whole, tag("", &mut both[..1].to_vec()));
+    assert_ne!(whole, tag("", &mut renamed));
+    assert_eq!(tag("", &mut Vec::new()), "W/\"3\"");
+    assert_eq!(tag("userName,meta", &mut both.clone()), "W/\"3\"");
 }
 
 #[test]
@@ -157,7 +182,7 @@ fn what_is_returned_on_request_waits_for_one() {
     group.body = json!({ "id": id(7), "displayName": "n", urn: { "note": "n" } }).to_string();
     for (asked, shown) in [("", false), (&*format!("{urn}:note"), true)] {
         let form = form_with(Schemas::with([(kind, schema.clone())]), kind, asked, "");
-        let text = form.write(&group, &mut memberships(kind)).unwrap();
+        let text = form.write(&group, &mut memberships(kind)).unwrap().text;
         let whole: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(whole.get(urn).is_some(), shown, "{text}");
         assert_eq!(whole.get("members").is_some(), !shown, "{text}");

@@ -109,6 +109,12 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// Of the resource itself, without what its tag says of the memberships beside it.
+    pub(crate) fn version(&self) -> &str {
+        let tag = self.header("etag").trim_start_matches("W/").trim_matches('"');
+        tag.split('-').next().unwrap()
+    }
+
     pub(crate) fn id(&self) -> String {
         self.json()["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).to_owned()
     }

@@ -170,7 +170,7 @@ const TABLE: &[Line] = &[
 async fn every_request_has_the_status_that_the_rfcs_give_it() {
     let relay = Relay::start().await;
     let ada = relay.user("ada").await;
-    let group = relay.group("g", &[&ada]).await;
+    let group = relay.group("g", &[&relay.user("bea").await]).await;
     let place =
         |text: &str| text.replace("ADA", &ada).replace("GROUP", &group).replace("NEVER", NEVER);
     for (method, path, headers, body, status, scim_type) in TABLE {

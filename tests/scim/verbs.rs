@@ -66,7 +66,7 @@ async fn a_group_keeps_its_members_and_a_patch_of_it_is_answered_with_them() {
     let add =
         json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": bea }] }] });
     let patched = relay.patch(&group, &add).await;
-    assert_eq!((patched.status, patched.header("etag")), (200, "W/\"2\""));
+    assert_eq!((patched.status, patched.version()), (200, "2"));
     assert_eq!(patched.json(), relay.get(&group).await.json());
 
     let remove = json!({ "Operations": [{ "op": "remove", "path": format!("members[value eq \"{ada}\"]") }] });

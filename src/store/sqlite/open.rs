@@ -1,6 +1,7 @@
 //! Opening the database: the lock, the pragmas, the migrations.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -32,10 +33,9 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
             folder.display()
         ))
     })?;
-    restrict(folder);
+    restrict(folder, 0o700);
     let path = folder.join("relay.lock");
-    let file = File::create(&path)
-        .map_err(|error| StoreError::Open(format!("cannot write {}: {error}", path.display())))?;
+    let file = private(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Open(format!(
@@ -48,18 +48,29 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// The data directory holds people's data: for its owner alone.
-fn restrict(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if let Err(error) = fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) {
-        tracing::warn!(folder = %folder.display(), %error, "cannot restrict the data directory to its owner");
+/// What holds people's data is for its owner alone.
+fn restrict(path: &Path, mode: u32) {
+    if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode)) {
+        tracing::warn!(path = %path.display(), %error, "cannot restrict this to its owner");
     }
+}
+
+/// A file that is there from now on, and nobody else's business.
+fn private(path: &Path) -> Result<File> {
+    let file =
+        File::options().create(true).append(true).mode(0o600).open(path).map_err(|error| {
+            StoreError::Open(format!("cannot write {}: {error}", path.display()))
+        })?;
+    restrict(path, 0o600);
+    Ok(file)
 }
 
 /// The writing connection, with the schema of this version.
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "SQLite is bundled and new enough");
     let new = !path.exists();
+    // SQLite gives its other files the same mode.
+    drop(private(path)?);
     let mut connection = Connection::open(path)
         .map_err(|error| StoreError::Open(format!("cannot open {}: {error}", path.display())))?;
     let wrong = |error: rusqlite::Error| {

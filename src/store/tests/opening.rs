@@ -1,5 +1,8 @@
 //! Opening a database: whose it is, and which version's.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use super::kit::Kit;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{Store, StoreError};
@@ -13,6 +16,19 @@ async fn a_second_process_is_refused() {
     assert!(said.contains("another scim-relay uses"), "{said}");
     assert!(said.contains("stop it first"), "{said}");
     kit.user("ada").await;
+}
+
+#[tokio::test]
+async fn the_files_are_their_owner_s_alone() {
+    let kit = Kit::new().await;
+    kit.user("ada").await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(kit.folder.path()), 0o700);
+    let files: Vec<_> = std::fs::read_dir(kit.folder.path()).unwrap().flatten().collect();
+    assert!(files.len() >= 4, "the database, its WAL, its index and the lock: {files:?}");
+    for file in files {
+        assert_eq!(mode(&file.path()), 0o600, "{}", file.path().display());
+    }
 }
 
 #[tokio::test]
