@@ -228,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_s_read_ends_when_nobody_waits_for_it_any_more() {
         let (_folder, mut readers) = readers();
-        readers.patience = Duration::from_secs(3_600);
+        readers.patience = Duration::from_hours(1);
         for _ in 0..LONG {
             let (begin, begun) = tokio::sync::oneshot::channel();
             let endless = readers.read_for(OrgId(1), move |c| {
