@@ -143,6 +143,41 @@ async fn a_repeated_add_is_no_change() {
     assert_eq!(relay.get(&group).await.text, before.text);
 }
 
+/// RFC 7644 section 3.5.2.2: whoever fulfils the filter leaves.
+#[tokio::test]
+async fn members_are_removed_by_any_filter() {
+    let relay = Relay::start().await;
+    let (ada, bea) = (relay.user("ada").await, relay.user("bea").await);
+    let class = relay.group("class", &[]).await;
+    let all = [&*ada, &*bea, &*class];
+    for (filter, left) in [
+        ("type eq \"User\"".to_owned(), vec![&class]),
+        ("type eq \"User\" or display eq \"Class\"".to_owned(), vec![]),
+        ("display eq \"class\"".to_owned(), vec![&ada, &bea]),
+        ("display eq \"nobody\"".to_owned(), vec![&ada, &bea, &class]),
+        ("value pr".to_owned(), vec![]),
+        (format!("value sw \"{ada}\""), vec![&bea, &class]),
+        (format!("not (value eq \"{ada}\")"), vec![&ada]),
+        (format!("value eq \"{ada}\" and type eq \"User\""), vec![&bea, &class]),
+        (format!("value eq \"{ada}\" and type eq \"Group\""), vec![&ada, &bea, &class]),
+    ] {
+        let choir = relay.group("choir", &all).await;
+        let remove = json!({ "op": "remove", "path": format!("members[{filter}]") });
+        let removed = relay.patch(&format!("/Groups/{choir}"), &patch(&remove)).await;
+        assert_eq!(removed.status, 200, "{filter}: {}", removed.text);
+        let members = members(&relay, &choir).await;
+        let values: Vec<_> = members.iter().map(|one| one["value"].as_str().unwrap()).collect();
+        assert_eq!(values, left, "{filter}");
+    }
+    let choir = format!("/Groups/{}", relay.group("choir", &all).await);
+    for filter in ["password pr", "$ref pr", "value gt 5"] {
+        let remove = json!({ "op": "remove", "path": format!("members[{filter}]") });
+        let refused = relay.patch(&choir, &patch(&remove)).await;
+        assert_eq!(refused.status, 400, "{filter}");
+        assert_eq!(refused.json()["scimType"], "invalidFilter", "{filter}");
+    }
+}
+
 #[tokio::test]
 async fn a_change_of_members_is_a_new_version() {
     let relay = Relay::start().await;

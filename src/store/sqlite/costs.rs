@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use scim_relay_sdk::connector::{Action, Link, MemberDelta, Stage};
 use scim_relay_sdk::scim::{
-    Filter, MemberOp, MemberValue, ResourceId, ResourceKind, Schemas, Start,
+    Filter, MemberFilter, MemberOp, MemberValue, ResourceId, ResourceKind, Schemas, Start,
 };
 use uuid::Uuid;
 
@@ -139,6 +139,10 @@ fn id(number: u128) -> ResourceId {
     ResourceId(Uuid::from_u128(number))
 }
 
+fn removed(filter: &str) -> MemberOp {
+    MemberOp::RemoveWhere(MemberFilter::new(Filter::parse(filter).unwrap()).unwrap())
+}
+
 fn content(name: &str) -> Content {
     Content {
         body: format!("{{\"id\":\"{GROUP}\",\"displayName\":\"{name}\"}}"),
@@ -183,6 +187,11 @@ fn one_member_comes_and_goes_at_the_same_cost_in_any_group() {
         scene.write(vec![MemberOp::Add(vec![scene.member(1)])]);
         scene.deliver();
         scene.write(vec![MemberOp::Remove(vec![scene.member(1).value])]);
+        scene.deliver();
+        scene.write(vec![MemberOp::Add(vec![scene.member(1)])]);
+        scene.deliver();
+        let value = scene.member(1).value;
+        scene.write(vec![removed(&format!("value eq \"{value}\" and type eq \"User\""))]);
         scene.deliver();
     });
 }
@@ -238,6 +247,15 @@ fn whether_somebody_is_in_a_group_is_told_at_the_same_cost_of_any_group() {
                 assert!(matches!(listing, Listing::Page(page) if page.total == expected));
             }
         }
+    });
+}
+
+#[test]
+fn members_are_found_by_a_filter_in_proportion_to_the_group() {
+    check_linear(|scene, _| {
+        scene.write(vec![MemberOp::Add(vec![scene.member(1)])]);
+        let value = scene.member(1).value;
+        scene.write(vec![removed(&format!("value ge \"{value}\""))]);
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::connector::MemberRef;
-use scim_relay_sdk::scim::{Membership, Relation, ResourceId, ResourceKind};
+use scim_relay_sdk::scim::{MemberFilter, Membership, Relation, ResourceId, ResourceKind};
 
 use super::{kind_number, kind_of, rows, sql};
 use crate::store::{Memberships, OrgId, Result, RowId, Scribe, Stored};
@@ -81,13 +81,43 @@ fn membership(row: &Row<'_>) -> rusqlite::Result<Membership> {
     })
 }
 
+/// The rows of the members that a filter selects. Where it names ids, nobody else is looked at.
+pub(super) fn selected(
+    c: &Connection,
+    organization: OrgId,
+    group: i64,
+    filter: &MemberFilter,
+) -> Result<Vec<i64>> {
+    let mut selected = Vec::new();
+    let mut ask = |row: &Row<'_>| -> rusqlite::Result<()> {
+        if filter.selects(&membership(row)?) {
+            selected.push(row.get(3)?);
+        }
+        Ok(())
+    };
+    let asked = match filter.ids() {
+        Some(ids) => c.prepare_cached(ONE).and_then(|mut s| {
+            ids.into_iter().filter_map(ResourceId::parse).try_for_each(|id| {
+                let member = params![group, organization.0, id.0.as_bytes()];
+                s.query_map(member, &mut ask)?.collect()
+            })
+        }),
+        None => c
+            .prepare_cached(MEMBERS)
+            .and_then(|mut s| s.query_map([group, organization.0], &mut ask)?.collect()),
+    };
+    asked.map_err(sql)?;
+    Ok(selected)
+}
+
 pub(super) const ONE: &str = "
-    SELECT r.public_id, r.kind, r.label FROM resource r CROSS JOIN member m
+    SELECT r.public_id, r.kind, r.label, m.member_id FROM resource r CROSS JOIN member m
     WHERE r.organization = ?2 AND r.kind IN (0, 1) AND r.public_id = ?3
           AND m.group_id = ?1 AND m.member_id = r.id";
 
 pub(super) const MEMBERS: &str = "
-    SELECT r.public_id, r.kind, r.label FROM member m CROSS JOIN resource r ON r.id = m.member_id
+    SELECT r.public_id, r.kind, r.label, m.member_id
+    FROM member m CROSS JOIN resource r ON r.id = m.member_id
     WHERE m.group_id = ?1 AND r.organization = ?2 ORDER BY m.member_id";
 
 /// Whether a group has more members than this.

@@ -1,4 +1,5 @@
-//! Changes of memberships: one row at a time, whatever the group's size.
+//! Changes of memberships: one row at a time, whatever the group's size, unless whoever leaves is
+//! only known by looking at everybody.
 
 use std::collections::HashMap;
 
@@ -59,6 +60,11 @@ pub(super) fn apply(
                     if let Some(row) = find_any(c, organization, value)? {
                         remove(c, group, row, &mut turnout)?;
                     }
+                }
+            }
+            MemberOp::RemoveWhere(filter) => {
+                for row in members::selected(c, organization, group, filter)? {
+                    remove(c, group, row, &mut turnout)?;
                 }
             }
             MemberOp::RemoveAll => {

@@ -1,6 +1,6 @@
 //! Memberships: what several operations come to.
 
-use scim_relay_sdk::scim::MemberOp;
+use scim_relay_sdk::scim::{Filter, MemberFilter, MemberOp};
 
 use super::kit::{Kit, values};
 use crate::store::{Store, Stored, Written};
@@ -71,6 +71,42 @@ async fn removing_a_stranger_is_no_mistake() {
     check(&["ada"], |by| vec![remove(&by(&["eve"]))], &["ada"], &[], &[]).await;
     check(&["ada"], |_| vec![MemberOp::Remove(vec!["nobody".to_owned()])], &["ada"], &[], &[])
         .await;
+}
+
+fn removed(filter: &str) -> MemberOp {
+    MemberOp::RemoveWhere(MemberFilter::new(Filter::parse(filter).unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn a_filter_removes_whom_it_selects() {
+    let among = &["ada", "bob"];
+    for all in ["type eq \"User\"", "value pr", "not (display eq \"eve\")"] {
+        check(among, |_| vec![removed(all)], &[], &[], among).await;
+    }
+    for nobody in ["type eq \"Group\"", "display eq \"eve\"", "value eq \"x\" and type pr"] {
+        check(among, |_| vec![removed(nobody)], among, &[], &[]).await;
+    }
+    check(among, |_| vec![removed("display sw \"A\"")], &["bob"], &[], &["ada"]).await;
+    for (also, left) in [("type eq \"User\"", vec!["ada"]), ("type eq \"Group\"", vec![])] {
+        let after = if left.is_empty() { &among[..] } else { &among[1..] };
+        let one = |by: &dyn Fn(&[&str]) -> Vec<Stored>| {
+            let ids = by(&["ada", "eve"]).into_iter().map(|one| format!("value eq \"{}\"", one.id));
+            vec![removed(&format!("({}) and {also}", ids.collect::<Vec<_>>().join(" or ")))]
+        };
+        check(among, one, after, &[], &left).await;
+    }
+}
+
+#[tokio::test]
+async fn a_filter_is_asked_about_those_who_came_before_in_the_same_write() {
+    check(
+        &["ada"],
+        |by| vec![add(&by(&["bob"])), removed("type eq \"User\""), add(&by(&["eve"]))],
+        &["eve"],
+        &["eve"],
+        &["ada"],
+    )
+    .await;
 }
 
 #[tokio::test]

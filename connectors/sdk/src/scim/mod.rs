@@ -37,7 +37,7 @@ pub use filter::{CompareOp, Filter};
 pub use fold::fold;
 pub use list::{DEFAULT_COUNT, LIST_URN, ListQuery, MAX_COUNT, SEARCH_URN, Start};
 pub use membership::{Membership, Relation};
-pub use patch::{MemberOp, PATCH_URN, PatchRequest, Patched};
+pub use patch::{MemberFilter, MemberOp, PATCH_URN, PatchRequest, Patched};
 pub use path::{AttrPath, PatchPath};
 pub use projection::Projection;
 pub use quirk::{Quirk, Quirks};

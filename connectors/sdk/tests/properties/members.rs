@@ -6,10 +6,20 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use scim_relay_sdk::scim::{MemberOp, MemberValue, PatchRequest};
+use scim_relay_sdk::scim::{
+    MemberOp, MemberValue, Membership, PatchRequest, Relation, ResourceId, ResourceKind,
+};
 use serde_json::{Value, json};
 
 use crate::groups;
+
+/// Users all of them.
+const PEOPLE: [&str; 4] = [
+    "a0000000-0000-4000-8000-000000000000",
+    "b0000000-0000-4000-8000-000000000000",
+    "c0000000-0000-4000-8000-000000000000",
+    "d0000000-0000-4000-8000-000000000000",
+];
 
 type Set = BTreeSet<String>;
 
@@ -21,16 +31,19 @@ enum Change {
     RemoveListed(Vec<&'static str>),
     /// As a value filter.
     RemoveSelected(Vec<&'static str>),
+    /// As any other filter.
+    RemoveWhere(Vec<&'static str>),
     RemoveAll,
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let ids = |least| vec(select(vec!["a", "b", "c", "d"]), least..4);
+    let ids = |least| vec(select(PEOPLE.to_vec()), least..4);
     prop_oneof![
         ids(0).prop_map(Change::Add),
         ids(0).prop_map(Change::Replace),
         ids(0).prop_map(Change::RemoveListed),
         ids(1).prop_map(Change::RemoveSelected),
+        ids(1).prop_map(Change::RemoveWhere),
         Just(Change::RemoveAll),
     ]
 }
@@ -56,6 +69,12 @@ impl Change {
                 let terms: Vec<_> = ids.iter().map(|id| format!("value eq \"{id}\"")).collect();
                 json!({ "op": "remove", "path": format!("members[{}]", terms.join(" or ")) })
             }
+            Self::RemoveWhere(ids) => {
+                let terms: Vec<_> = ids.iter().map(|id| format!("value sw \"{id}\"")).collect();
+                let also = if whim { " and type eq \"User\"" } else { "" };
+                let path = format!("members[({}){also}]", terms.join(" or "));
+                json!({ "op": "remove", "path": path })
+            }
             Self::RemoveAll => json!({ "op": "remove", "path": "members" }),
         }
     }
@@ -64,7 +83,7 @@ impl Change {
         match self {
             Self::Add(ids) => set.extend(ids.iter().map(ToString::to_string)),
             Self::Replace(ids) => *set = ids.iter().map(ToString::to_string).collect(),
-            Self::RemoveListed(ids) | Self::RemoveSelected(ids) => {
+            Self::RemoveListed(ids) | Self::RemoveSelected(ids) | Self::RemoveWhere(ids) => {
                 set.retain(|id| !ids.contains(&id.as_str()));
             }
             Self::RemoveAll => set.clear(),
@@ -79,6 +98,11 @@ fn run(operations: Vec<MemberOp>, members: &mut Set) {
         match operation {
             MemberOp::Add(all) => members.extend(ids(all)),
             MemberOp::Remove(gone) => members.retain(|id| !gone.contains(id)),
+            MemberOp::RemoveWhere(filter) => members.retain(|id| {
+                let id = ResourceId::parse(id).expect("an id");
+                let relation = Relation::Member(ResourceKind::User);
+                !filter.selects(&Membership { id, display: None, relation })
+            }),
             MemberOp::RemoveAll => members.clear(),
             MemberOp::Replace(all) => *members = ids(all).collect(),
         }
@@ -89,7 +113,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
     fn members_are_a_set(
-        before in vec(select(vec!["a", "b", "c"]), 0..3),
+        before in vec(select(PEOPLE[..3].to_vec()), 0..3),
         changes in vec((change(), any::<bool>()), 1..6),
     ) {
         let mut expected: Set = before.into_iter().map(str::to_owned).collect();

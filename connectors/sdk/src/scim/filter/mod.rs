@@ -69,7 +69,7 @@ impl CompareOp {
 }
 
 /// A condition on a resource, or on one entry of a multi-valued attribute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     And(Vec<Filter>),
     Or(Vec<Filter>),

@@ -4,10 +4,12 @@
 use serde_json::Value;
 
 use super::apply::Patching;
-use super::{MemberOp, Op};
+use super::{MemberFilter, MemberOp, Op};
 use crate::scim::error::Error;
-use crate::scim::filter::{CompareOp, Filter};
 use crate::scim::path::PatchPath;
+
+/// How many operations of one request may look at every member: nobody else writes meanwhile.
+const MAX_WALKS: usize = 10;
 
 impl Patching<'_> {
     pub(super) fn members(
@@ -21,14 +23,14 @@ impl Patching<'_> {
         }
         match (op, &path.filter) {
             (Op::Remove, Some(filter)) => {
-                let mut ids = Vec::new();
-                if !listed(filter, &mut ids) {
-                    return Err(Error::invalid_filter(
-                        "members are removed by `members[value eq \"id\"]`, or several of these \
-                         comparisons joined by `or`",
-                    ));
-                }
-                self.push(MemberOp::Remove(ids));
+                let filter = MemberFilter::new(filter.clone())?;
+                self.push(match filter.ids() {
+                    Some(ids) if filter.is_list() => {
+                        MemberOp::Remove(ids.into_iter().map(str::to_owned).collect())
+                    }
+                    _ => MemberOp::RemoveWhere(filter),
+                });
+                self.limit_walks()?;
             }
             (Op::Add | Op::Replace, Some(_)) => return Err(fixed(path)),
             (Op::Remove, None) => match value {
@@ -49,6 +51,24 @@ impl Patching<'_> {
                 let members = self.reader.members(value.unwrap_or(&Value::Null))?;
                 self.push(MemberOp::Replace(members));
             }
+        }
+        Ok(())
+    }
+
+    fn limit_walks(&self) -> Result<(), Error> {
+        let walks = |op: &&MemberOp| match op {
+            MemberOp::RemoveWhere(filter) => filter.ids().is_none(),
+            _ => false,
+        };
+        if self.member_ops.iter().filter(walks).count() > MAX_WALKS {
+            return Err(Error::new(
+                413,
+                None,
+                format!(
+                    "more than {MAX_WALKS} operations remove members by other filters than \
+                     `value eq`; join them by `or`, or send several requests"
+                ),
+            ));
         }
         Ok(())
     }
@@ -74,27 +94,13 @@ fn fixed(path: &PatchPath) -> Error {
     ))
 }
 
-/// Collects the ids of `value eq "a" or value eq "b"`; false for any other filter.
-fn listed(filter: &Filter, ids: &mut Vec<String>) -> bool {
-    match filter {
-        Filter::Compare { path, op: CompareOp::Eq, value: Value::String(id) }
-            if path.attribute.eq_ignore_ascii_case("value") =>
-        {
-            ids.push(id.clone());
-            true
-        }
-        Filter::Or(parts) => parts.iter().all(|part| listed(part, ids)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::scim::patch::tests::{apply, group};
-    use crate::scim::{MemberValue, Quirk, ResourceKind, ScimType};
+    use crate::scim::{Filter, MemberValue, Quirk, ResourceKind, ScimType};
 
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "a literal reads best by value")]
@@ -145,16 +151,46 @@ mod tests {
         check_members(json!([{ "op": "remove", "path": "members" }]), &[MemberOp::RemoveAll]);
     }
 
+    fn selected(text: &str) -> MemberOp {
+        MemberOp::RemoveWhere(MemberFilter::new(Filter::parse(text).unwrap()).unwrap())
+    }
+
+    /// The path of a remove may have any filter (RFC 7644 section 3.5.2.2).
+    #[test]
+    fn members_are_removed_by_any_filter() {
+        for filter in [
+            "type eq \"User\"",
+            "value eq \"a\" and type eq \"User\"",
+            "value eq \"a\" or type eq \"User\"",
+            "value pr",
+            "value sw \"0\"",
+            "display eq \"x\"",
+            "not (value eq \"a\")",
+        ] {
+            let path = format!("members[{filter}]");
+            check_members(json!([{ "op": "remove", "path": path }]), &[selected(filter)]);
+        }
+    }
+
+    #[test]
+    fn few_operations_of_a_request_look_at_every_member() {
+        let removes = |path: &str, count| -> Value {
+            vec![json!({ "op": "remove", "path": path }); count].into()
+        };
+        let walk = "members[type eq \"User\"]";
+        check_members(removes(walk, MAX_WALKS), &vec![selected("type eq \"User\""); MAX_WALKS]);
+        let error =
+            apply(ResourceKind::Group, &group(), &removes(walk, MAX_WALKS + 1)).unwrap_err();
+        assert_eq!(error.status, 413);
+        let one = "value eq \"a\" and type pr";
+        check_members(removes(&format!("members[{one}]"), 40), &vec![selected(one); 40]);
+    }
+
     #[test]
     fn what_cannot_be_done_to_members_is_refused_with_the_way_out() {
         for (op, path, scim_type, expected) in [
-            ("remove", "members[type eq \"User\"]", ScimType::InvalidFilter, "members[value eq"),
-            (
-                "remove",
-                "members[value eq \"a\" and type pr]",
-                ScimType::InvalidFilter,
-                "joined by `or`",
-            ),
+            ("remove", "members[password eq \"a\"]", ScimType::InvalidFilter, "not part of"),
+            ("remove", "members[$ref pr]", ScimType::InvalidFilter, "by `value`"),
             ("replace", "members[value eq \"a\"]", ScimType::Mutability, "whole entries"),
             ("add", "members[value eq \"a\"]", ScimType::Mutability, "whole entries"),
             ("add", "members[value eq \"a\"].value", ScimType::Mutability, "whole entries"),

@@ -1,9 +1,11 @@
 //! PATCH (RFC 7644 section 3.5.2): the request as it was sent. `apply` carries it out, `entries`
-//! knows multi-valued attributes, `members` those of a group, `budget` bounds the work.
+//! knows multi-valued attributes, `members` those of a group, `member_filter` whom a filter on them
+//! selects, `budget` bounds the work.
 
 mod apply;
 mod budget;
 mod entries;
+mod member_filter;
 mod members;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use super::path::shorten;
 use super::quirk::{Quirk, Quirks};
 use super::resource::Attributes;
 use super::validate::MemberValue;
+pub use member_filter::MemberFilter;
 
 /// The URN of a PATCH request.
 pub const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -52,6 +55,8 @@ pub enum MemberOp {
     Add(Vec<MemberValue>),
     /// The ids that leave; one that is no member is no mistake.
     Remove(Vec<String>),
+    /// Those leave whom the filter selects, if anybody.
+    RemoveWhere(MemberFilter),
     RemoveAll,
     Replace(Vec<MemberValue>),
 }
