@@ -132,7 +132,8 @@ impl Form {
     /// What is kept in the resource itself; the object is left open.
     fn own(&self, stored: &Stored) -> Result<String, StoreError> {
         let body = &stored.body;
-        let mut text = if self.projection.is_about(self.beside) {
+        let ty = self.info.schemas.of(stored.kind);
+        let mut text = if self.projection.is_about(self.beside) && ty.knows_all(body) {
             let mut text = String::with_capacity(body.len() + 2 * self.base.len() + 256);
             text.push_str(body);
             text

@@ -1,7 +1,9 @@
 //! What is written while it is read is what projecting the whole resource would give.
 
 use jiff::Timestamp;
-use scim_relay_sdk::scim::{Attribute, AttributeType, Relation, Returned, Schema, Schemas};
+use scim_relay_sdk::scim::{
+    Attribute, AttributeType, GROUP_URN, Relation, Returned, Schema, Schemas, USER_URN,
+};
 use serde_json::Value;
 
 use super::*;
@@ -30,9 +32,9 @@ fn id(number: u128) -> ResourceId {
 }
 
 fn stored(kind: ResourceKind) -> Stored {
-    let name = match kind {
-        ResourceKind::User => "userName",
-        ResourceKind::Group => "displayName",
+    let (urn, name) = match kind {
+        ResourceKind::User => (USER_URN, "userName"),
+        ResourceKind::Group => (GROUP_URN, "displayName"),
     };
     Stored {
         row: RowId(1),
@@ -41,8 +43,7 @@ fn stored(kind: ResourceKind) -> Stored {
         version: 3,
         created: Timestamp::UNIX_EPOCH,
         modified: Timestamp::UNIX_EPOCH,
-        body: json!({ "schemas": ["urn:x"], "id": id(7), "externalId": "e", name: "n" })
-            .to_string(),
+        body: json!({ "schemas": [urn], "id": id(7), "externalId": "e", name: "n" }).to_string(),
     }
 }
 
@@ -186,5 +187,22 @@ fn what_is_returned_on_request_waits_for_one() {
         let whole: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(whole.get(urn).is_some(), shown, "{text}");
         assert_eq!(whole.get("members").is_some(), !shown, "{text}");
+    }
+}
+
+#[test]
+fn what_no_schema_knows_any_more_is_not_shown() {
+    let kind = ResourceKind::User;
+    let urn = "urn:gone:1.0:User";
+    let mut user = stored(kind);
+    user.body =
+        json!({ "schemas": [USER_URN, urn], "id": id(7), "userName": "n", urn: { "pin": "p" } })
+            .to_string();
+    for (attributes, excluded) in [("", ""), ("", "groups"), (urn, ""), ("", "title")] {
+        let text =
+            form(kind, attributes, excluded).write(&user, &mut memberships(kind)).unwrap().text;
+        assert!(!text.contains("gone") && !text.contains("pin"), "{text}");
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(whole["id"], json!(id(7)), "{text}");
     }
 }

@@ -208,6 +208,20 @@ impl Relay {
         relay
     }
 
+    /// The configuration is read anew: `lillevik` has these schemas.
+    pub(crate) fn declare(&self, schemas: Schemas) {
+        let key = "lillevik".into();
+        let info =
+            OrganizationInfo { key, name: String::new(), locale: None, schemas: Arc::new(schemas) };
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock) as SharedClock);
+        let id = self.organizations[0];
+        let rules = Rules::default();
+        let directory = Directory::new(store, clock, id, Arc::new(info), rules, PUBLIC_URL);
+        let per_second = NonZeroU32::new(10_000).unwrap();
+        let rate = RateLimit { per_second, burst: per_second };
+        self.scim.replace(vec![directory], Limits { max_body: 1024 * 1024, rate });
+    }
+
     /// Another token of `lillevik` (0) or `storvik` (1).
     pub(crate) async fn new_token(
         &self,

@@ -1,6 +1,7 @@
 //! What each verb does to users and groups, and what the service says of itself.
 
 use http::Method;
+use scim_relay_sdk::scim::{Attribute, AttributeType, ResourceKind, Returned, Schema, Schemas};
 use serde_json::{Value, json};
 
 use crate::relay::{PUBLIC_URL, Relay};
@@ -268,4 +269,29 @@ async fn a_patch_of_a_great_group_is_answered_without_its_members() {
     // What is asked for is sent.
     let named = relay.patch(&format!("{group}?attributes=displayName"), &add(&members[0])).await;
     assert_eq!((named.status, &named.json()["displayName"]), (200, &json!("school")));
+}
+
+#[tokio::test]
+async fn what_was_secret_stays_so_when_its_schema_leaves_the_configuration() {
+    let relay = Relay::start().await;
+    let urn = "urn:example:1.0:User";
+    let text = |name| Attribute::new(name, AttributeType::String, "");
+    let with = |attributes| {
+        let (id, name) = (urn.to_owned(), "X".to_owned());
+        let schema = Schema { id, name, description: String::new(), attributes };
+        Schemas::with([(ResourceKind::User, schema)])
+    };
+    let note = text("note");
+    relay.declare(with(vec![note.clone(), text("pin").returned(Returned::Never)]));
+    let body = json!({ "userName": "ada", urn: { "note": "n", "pin": "7351" } });
+    let user = format!("/Users/{}", relay.post("/Users", &body).await.id());
+    for schemas in [with(vec![note]), Schemas::builtin()] {
+        relay.declare(schemas);
+        for path in [user.as_str(), "/Users", &format!("/Users?attributes={urn}:pin")] {
+            let answer = relay.get(path).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            assert!(!answer.text.contains("7351"), "{path}: {}", answer.text);
+        }
+    }
+    assert!(!relay.get(&user).await.text.contains(urn));
 }

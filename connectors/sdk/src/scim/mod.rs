@@ -2,7 +2,7 @@
 //!
 //! What a resource may look like is in `schema` (the builtin ones in `core`); `validate` reads a
 //! whole resource, `patch` a change to one, `bulk` many writes; `path` and `filter` are the two small
-//! languages; `list`, `sort` and `projection` are what a query asks for, `discovery` what the service
+//! languages; `list`, `sort` and `projection` are what a query asks for, `known` what may be shown, `discovery` what the service
 //! says of itself.
 
 mod bulk;
@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod filter;
 mod fold;
+mod known;
 mod list;
 mod membership;
 mod patch;

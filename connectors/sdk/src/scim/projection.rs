@@ -61,34 +61,34 @@ impl Projection {
         self.included.is_some() || !self.excluded.is_empty()
     }
 
-    /// Whether the answer is the resource as it is kept, but for parts of this one attribute.
+    /// Whether the answer is the resource as it is kept, but for parts of this one attribute; if
+    /// the type [knows all](ResourceType::knows_all) of it.
     pub fn is_about(&self, attribute: &str) -> bool {
         let about = |path: &AttrPath| path.schema.is_none() && path.attribute == attribute;
         !self.hides && self.included.is_none() && self.excluded.iter().all(about)
     }
 
     /// Takes out of `resource` what the answer does not show. `id` and `schemas` always stay, and
-    /// so does whatever the schema says is always returned (RFC 7643 section 7).
+    /// so does whatever the schema says is always returned (RFC 7643 section 7). What no schema
+    /// knows any more may have been secret, and is shown to nobody.
     pub fn apply(&self, resource: &mut Attributes, ty: &ResourceType) {
         resource.retain(|key, value| {
             if let Some(schema) = ty.extension(key) {
-                let Value::Object(own) = value else { return true };
+                let Value::Object(own) = value else { return false };
                 own.retain(|name, value| match schema.attribute(name) {
                     Some(attribute) => self.keep(Some(schema), attribute, value),
-                    None => self.shows_unknown(),
+                    None => false,
                 });
                 return !own.is_empty();
             }
             match ty.attribute(key) {
                 Some(attribute) => self.keep(None, attribute, value),
-                None => self.shows_unknown(),
+                None => false,
             }
         });
-    }
-
-    /// An attribute of a schema that is gone is shown only to those who want everything.
-    fn shows_unknown(&self) -> bool {
-        self.included.is_none()
+        if let Some(Value::Array(urns)) = resource.get_mut("schemas") {
+            urns.retain(|urn| urn.as_str().is_some_and(|urn| ty.knows(urn)));
+        }
     }
 
     fn keep(&self, extension: Option<&Schema>, attribute: &Attribute, value: &mut Value) -> bool {
@@ -124,10 +124,12 @@ impl Projection {
             let named =
                 |paths: &[&AttrPath]| paths.iter().any(|path| path.sub.as_deref() == Some(name));
             match attribute.sub(name).map(|sub| sub.returned) {
-                Some(Returned::Never) => false,
+                None | Some(Returned::Never) => false,
                 Some(Returned::Always) => true,
                 Some(Returned::Request) => only.as_ref().is_some_and(|paths| named(paths)),
-                _ => only.as_ref().is_none_or(|paths| named(paths)) && !named(&excluded),
+                Some(Returned::Default) => {
+                    only.as_ref().is_none_or(|paths| named(paths)) && !named(&excluded)
+                }
             }
         };
         trim(value, &wanted)
@@ -259,6 +261,25 @@ mod tests {
             assert!(!projection.is_about("groups"));
             projection.apply(&mut user, ty);
             assert_eq!(user.contains_key(urn), shown);
+        }
+    }
+
+    #[test]
+    fn what_no_schema_knows_is_shown_to_nobody() {
+        let schemas = Schemas::builtin();
+        let ty = schemas.of(ResourceKind::User);
+        let gone = "urn:gone:1.0:User";
+        for asked in [None, Some(gone), Some("colour,emails.pin,userName")] {
+            let Value::Object(mut user) = json!({
+                "schemas": [USER_URN, gone], "userName": "ada", "colour": "c",
+                "emails": [{ "pin": "p" }], ENTERPRISE_URN: { "pin": "p" }, gone: { "pin": "p" },
+            }) else {
+                unreachable!()
+            };
+            Projection::parse(asked, None, ty).unwrap().apply(&mut user, ty);
+            assert_eq!(user["schemas"], json!([USER_URN]));
+            user.retain(|name, _| name != "schemas" && name != "userName");
+            assert!(user.is_empty(), "{user:?}");
         }
     }
 
