@@ -11,7 +11,7 @@ fn presumptuous(name: &str) -> Value {
         "userName": name, "id": NEVER, "externalId": "e",
         "meta": { "version": "W/\"99\"", "created": "1999-01-01T00:00:00Z", "location": "https://evil.example" },
         "groups": [{ "value": NEVER, "display": "admins" }],
-        "isAdmin": true, "admin": true, "organization": "storvik", "deleted": true, "version": 99,
+        "isAdmin": true, "admin": true, "tenant": "storvik", "deleted": true, "version": 99,
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", "urn:evil:admin"],
         "urn:evil:admin": { "root": true }, "__proto__": { "x": 1 }, "constructor": "x",
     })

@@ -33,7 +33,7 @@ pub enum Quirk {
     EmptyValue,
     /// One value where a list belongs.
     SingleValue,
-    /// A list of one where a single value belongs, as Entra sends the manager.
+    /// A list of one where a single object belongs, as Entra sends the manager.
     ListForOne,
     /// A reference that is no URI; it was kept.
     NotAUri,
@@ -125,7 +125,7 @@ impl Quirk {
             }
             Self::EmptyValue => ("empty_value", "an empty text for no value"),
             Self::SingleValue => ("single_value", "a single value where a list belongs"),
-            Self::ListForOne => ("list_for_one", "a list of one where a single value belongs"),
+            Self::ListForOne => ("list_for_one", "a list of one where a single object belongs"),
             Self::NotAUri => ("not_a_uri", "references that are no URIs"),
             Self::ManyPrimaries => ("many_primaries", "several primary values of one attribute"),
             Self::CapitalOp => ("capital_op", "operations written `Add`, `Replace` or `Remove`"),

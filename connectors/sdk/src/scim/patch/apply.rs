@@ -269,7 +269,7 @@ impl Target<'_> {
         let value = value.cloned().unwrap_or(Value::Null);
         if self.attribute.kind == AttributeType::Complex {
             let value = match self.sub {
-                None => reader.one(value, &self.at),
+                None => reader.one(self.attribute, value, &self.at),
                 Some(_) => value,
             };
             return self.merged(current, value, reader);

@@ -41,7 +41,7 @@ impl Reader {
         at: &str,
     ) -> Result<Option<Value>, Error> {
         if !attribute.multi_valued {
-            let value = self.one(value, at);
+            let value = self.one(attribute, value, at);
             return self.entry(attribute, value, at);
         }
         let given = match value {
@@ -66,10 +66,13 @@ impl Reader {
         Ok((!entries.is_empty()).then_some(Value::Array(entries)))
     }
 
-    /// What a single-valued attribute is given, out of the list of one that may be around it.
-    pub(crate) fn one(&mut self, value: Value, at: &str) -> Value {
+    /// What a complex attribute with one value is given, out of the list of one that may be around
+    /// it. Simple ones keep refusing lists: a list is nobody's name.
+    pub(crate) fn one(&mut self, attribute: &Attribute, value: Value, at: &str) -> Value {
         match value {
-            Value::Array(mut given) if given.len() == 1 => {
+            Value::Array(mut given)
+                if attribute.kind == AttributeType::Complex && given.len() == 1 =>
+            {
                 self.quirks.note(Quirk::ListForOne, at);
                 given.swap_remove(0)
             }
