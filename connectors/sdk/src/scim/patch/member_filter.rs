@@ -43,6 +43,11 @@ impl MemberFilter {
         ids(&self.0)
     }
 
+    /// How much asking about one member takes.
+    pub(super) fn comparisons(&self) -> usize {
+        self.0.attributes().len()
+    }
+
     pub fn selects(&self, member: &Membership) -> bool {
         self.0.matches_entry(&json!(member), &MEMBERS)
     }

@@ -8,8 +8,8 @@ use super::{MemberFilter, MemberOp, Op};
 use crate::scim::error::Error;
 use crate::scim::path::PatchPath;
 
-/// How many operations of one request may look at every member: nobody else writes meanwhile.
-const MAX_WALKS: usize = 10;
+/// How many comparisons of one request may be made with every member: nobody else writes meanwhile.
+const MAX_COMPARISONS: usize = 50;
 
 impl Patching<'_> {
     pub(super) fn members(
@@ -56,17 +56,17 @@ impl Patching<'_> {
     }
 
     fn limit_walks(&self) -> Result<(), Error> {
-        let walks = |op: &&MemberOp| match op {
-            MemberOp::RemoveWhere(filter) => filter.ids().is_none(),
-            _ => false,
+        let comparisons = |op: &MemberOp| match op {
+            MemberOp::RemoveWhere(filter) if filter.ids().is_none() => filter.comparisons(),
+            _ => 0,
         };
-        if self.member_ops.iter().filter(walks).count() > MAX_WALKS {
+        if self.member_ops.iter().map(comparisons).sum::<usize>() > MAX_COMPARISONS {
             return Err(Error::new(
                 413,
                 None,
                 format!(
-                    "more than {MAX_WALKS} operations remove members by other filters than \
-                     `value eq`; join them by `or`, or send several requests"
+                    "more than {MAX_COMPARISONS} comparisons with every member; say whom by \
+                     `value eq`, or send several requests"
                 ),
             ));
         }
@@ -173,15 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn few_operations_of_a_request_look_at_every_member() {
+    fn a_request_looks_at_every_member_for_few_comparisons() {
         let removes = |path: &str, count| -> Value {
             vec![json!({ "op": "remove", "path": path }); count].into()
         };
         let walk = "members[type eq \"User\"]";
-        check_members(removes(walk, MAX_WALKS), &vec![selected("type eq \"User\""); MAX_WALKS]);
-        let error =
-            apply(ResourceKind::Group, &group(), &removes(walk, MAX_WALKS + 1)).unwrap_err();
-        assert_eq!(error.status, 413);
+        let most = vec![selected("type eq \"User\""); MAX_COMPARISONS];
+        check_members(removes(walk, MAX_COMPARISONS), &most);
+        let long = format!("members[{}]", ["display sw \"a\""; MAX_COMPARISONS + 1].join(" or "));
+        for more in [removes(walk, MAX_COMPARISONS + 1), removes(&long, 1)] {
+            let error = apply(ResourceKind::Group, &group(), &more).unwrap_err();
+            assert_eq!(error.status, 413);
+        }
         let one = "value eq \"a\" and type pr";
         check_members(removes(&format!("members[{one}]"), 40), &vec![selected(one); 40]);
     }
