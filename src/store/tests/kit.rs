@@ -18,8 +18,8 @@ use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
     Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, ListRequest, Listing,
-    Lookups, Memberships, OrgId, Origin, Outcome, Registration, Result, Scribe, Settlement, State,
-    Store, Stored, Touch, Update, Wanted, Written,
+    Lookups, Memberships, NewToken, OrgId, Origin, Outcome, Registration, Result, Scribe,
+    Settlement, State, Store, Stored, Touch, Update, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -60,6 +60,19 @@ impl Kit {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.get()
+    }
+
+    /// The token of the north's provider.
+    pub(super) fn new_token(&self) -> NewToken {
+        NewToken {
+            organization: self.north,
+            lookup: "abc".to_owned(),
+            hash: [7; 32],
+            name: "entra".to_owned(),
+            read_only: false,
+            created: self.now(),
+            expires: None,
+        }
     }
 
     pub(super) fn pass(&self, time: Duration) {

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::kit::Kit;
 use crate::store::{
-    KEPT_REQUESTS, KeptBody, NewRequest, NewToken, OrgId, RequestFilter, RequestRow, Store, Stored,
-    TokenId,
+    KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestRow, Store, Stored, TokenId,
 };
 
 const ALL: RequestFilter =
@@ -49,15 +48,7 @@ async fn paths(kit: &Kit, organization: OrgId, filter: RequestFilter) -> Vec<Str
 #[tokio::test]
 async fn what_was_recorded_is_read_whole_after_a_restart() {
     let kit = Kit::new().await;
-    let token = NewToken {
-        organization: kit.north,
-        lookup: "abc".to_owned(),
-        hash: [7; 32],
-        name: "entra".to_owned(),
-        read_only: false,
-        created: kit.now(),
-        expires: None,
-    };
+    let token = kit.new_token();
     let token = kit.store.add_token(token).await.unwrap();
     let ada = kit.user("ada").await;
     let request = NewRequest {

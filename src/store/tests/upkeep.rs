@@ -6,9 +6,7 @@ use jiff::SignedDuration;
 use scim_relay_sdk::connector::MemberDelta;
 
 use super::kit::{Kit, NORTH, SOUTH, arc, linked, linked_at, parked, unlinked};
-use crate::store::{
-    AuditRow, Claim, DriftRow, NewRun, NewToken, Once, OnceKey, Reason, Store, Touch,
-};
+use crate::store::{AuditRow, Claim, DriftRow, NewRun, Once, OnceKey, Reason, Store, Touch};
 
 fn welcome(organization: &str) -> OnceKey {
     OnceKey { connector: arc("mail"), organization: arc(organization), key: "welcome:1".to_owned() }
@@ -195,15 +193,7 @@ async fn a_long_log_is_pruned_piece_by_piece() {
 #[tokio::test]
 async fn tokens_are_kept_as_hashes_and_end_when_they_should() {
     let kit = Kit::new().await;
-    let token = NewToken {
-        organization: kit.north,
-        lookup: "abc".to_owned(),
-        hash: [7; 32],
-        name: "entra".to_owned(),
-        read_only: false,
-        created: kit.now(),
-        expires: None,
-    };
+    let token = kit.new_token();
     let id = kit.store.add_token(token.clone()).await.unwrap();
     assert!(kit.store.add_token(token).await.is_err(), "two with one look-up id");
     let later = kit.now() + SignedDuration::from_hours(24);
