@@ -13,6 +13,7 @@ pub mod ids;
 pub mod metrics;
 pub mod operator;
 pub mod reconcile;
+pub mod safety;
 pub mod store;
 pub mod token;
 pub mod vault;

@@ -13,12 +13,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("ids", &[]),
     ("metrics", &[]),
+    ("safety", &[]),
     ("vault", &[]),
-    ("config", &["vault"]),
+    ("config", &["safety", "vault"]),
     ("store", &["clock", "ids", "metrics", "vault"]),
     ("token", &["clock", "ids", "store"]),
     ("directory", &["clock", "ids", "store", "vault"]),
-    ("delivery", &["clock", "ids", "metrics", "store", "vault"]),
+    ("delivery", &["clock", "ids", "metrics", "safety", "store", "vault"]),
     // It marks the queue and never writes to a target, so it knows nothing of deliveries.
     ("reconcile", &["clock", "config", "ids", "metrics", "store"]),
     (
@@ -31,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ids",
             "metrics",
             "reconcile",
+            "safety",
             "store",
             "token",
             "vault",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use scim_relay_sdk::connector::{BuildContext, Connector, OrganizationInfo, Problem, Scope};
 use scim_relay_sdk::scim::ResourceKind;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,7 @@ use super::diagnostic::Diagnostic;
 use super::file::{CONNECTOR_TOP, ConnectorFile};
 use super::kinds::{AnySettings, Kind};
 use super::read::{Around, Reading, decode, join, read};
+use super::safety;
 use super::secrets::SystemSecrets;
 use super::source::{Finding, Parsed, Sheet, Source};
 use super::words::{listed, near};
@@ -26,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     /// None where the main file does not say, being at fault itself.
     pub(super) organizations: Option<&'a BTreeMap<Arc<str>, Organization>>,
     pub(super) credentials: Option<&'a Path>,
+    /// Whose days `[[safety.window]]` counts.
+    pub(super) zone: TimeZone,
     /// Whether passwords that a connector asks for can be kept for it.
     pub(super) seals_passwords: bool,
 }
@@ -64,6 +68,11 @@ pub(super) fn connector_file(
     for (kind, section) in sections {
         settings = read_section(&kind, section, organizations.as_deref(), &mut sheet);
     }
+    let safety = general
+        .value
+        .as_ref()
+        .filter(|_| general.is_sound("safety"))
+        .map(|file| safety::check(&file.safety, around.zone.clone(), &mut sheet));
     if let Some(file) = &general.value {
         check_general(file, &general, organizations.as_deref().unwrap_or_default(), &mut sheet);
     }
@@ -87,7 +96,7 @@ pub(super) fn connector_file(
     if diagnostics.iter().any(Diagnostic::is_error) {
         return (diagnostics, None);
     }
-    let (Some(file), Some(settings)) = (general.value, settings) else {
+    let (Some(file), Some(safety), Some(settings)) = (general.value, safety, settings) else {
         return (diagnostics, None);
     };
     let config = ConnectorConfig {
@@ -111,7 +120,7 @@ pub(super) fn connector_file(
             repair: file.reconcile.repair,
             orphans: file.reconcile.orphans,
         },
-        first_run: file.safety.first_run,
+        safety,
         settings,
         fingerprint: fingerprint(text),
         source: Arc::new(sheet.source),

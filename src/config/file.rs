@@ -11,7 +11,8 @@ use scim_relay_sdk::connector::{Period, Rate, Secret, Size};
 use scim_relay_sdk::scim::{self, AttributeType, Filter, ResourceKind};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{FirstRun, Orphans, Schedule, UnsaidMembers};
+use super::safety::Safety;
+use super::{Orphans, Schedule, UnsaidMembers};
 
 /// The main file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -400,13 +401,6 @@ impl Default for Reconcile {
     fn default() -> Self {
         Self { schedule: None, repair: true, orphans: Orphans::Report }
     }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Safety {
-    /// What becomes of entries that were there before the relay.
-    pub(super) first_run: FirstRun,
 }
 
 /// A socket address, with a sentence for those who write a name or leave out the port.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -56,6 +57,7 @@ pub fn load(
         kinds,
         organizations: config.as_ref().filter(|_| organizations_known).map(|c| &c.organizations),
         credentials,
+        zone: config.as_ref().map_or(TimeZone::UTC, |config| config.timezone.clone()),
         seals_passwords: config.as_ref().is_none_or(|config| config.password_key.is_some()),
     };
     let mut connectors = Vec::new();

@@ -14,6 +14,7 @@ mod load;
 mod mask;
 mod passwords;
 mod read;
+mod safety;
 mod schedule;
 mod schemas;
 mod secrets;
@@ -35,6 +36,8 @@ use jiff::tz::TimeZone;
 use scim_relay_sdk::connector::{OrganizationInfo, Rate, Scope, Secret};
 use serde::Deserialize;
 
+use crate::safety::Safety;
+
 pub use diagnostic::{Diagnostic, Place, Severity, Spot, render};
 pub use kinds::{AnySettings, Kind};
 pub use load::load;
@@ -49,7 +52,7 @@ pub struct Config {
     /// Where identity providers reach the relay; no slash at the end.
     pub public_url: String,
     pub data_dir: PathBuf,
-    /// The zone of every schedule.
+    /// The zone of every schedule, and of the days in `[[safety.window]]`.
     pub timezone: TimeZone,
     pub listener: Listener,
     /// Where the console, the metrics and the health checks listen.
@@ -129,7 +132,7 @@ pub struct ConnectorConfig {
     pub limits: Limits,
     pub retry: Retry,
     pub reconcile: Reconcile,
-    pub first_run: FirstRun,
+    pub safety: Safety,
     pub settings: Arc<dyn AnySettings>,
     /// A hash of the file, so that a reload knows what changed.
     pub fingerprint: String,
@@ -171,17 +174,6 @@ pub struct Reconcile {
 pub enum Orphans {
     Report,
     Deprovision,
-}
-
-/// What becomes of entries that were at the target before the relay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FirstRun {
-    /// Changing or removing them waits for a person's approval.
-    #[default]
-    Guard,
-    /// They are taken over at once.
-    Go,
 }
 
 impl fmt::Debug for ConnectorConfig {

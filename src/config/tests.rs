@@ -13,6 +13,7 @@ use super::file::{CONNECTOR_TOP, ConnectorFile, FILE_TOP, File};
 use super::read::{Around, decode, read};
 use super::source::Source;
 use super::*;
+use crate::safety::{FirstRun, Removal};
 use crate::vault::Vault;
 
 /// A connector's section like any other, so that no test here waits for a real connector.
@@ -212,7 +213,7 @@ fn a_connector_has_what_its_file_says_and_defaults_for_the_rest() {
     assert_eq!(connector.limits.rate.map(|rate| rate.count), Some(50));
     assert_eq!(connector.retry.give_up_after, Duration::from_hours(7 * 24));
     assert_eq!(connector.reconcile.schedule.as_ref().map(Schedule::source), Some("15 2 * * *"));
-    assert_eq!(connector.first_run, FirstRun::Go);
+    assert_eq!(connector.safety.first_run, FirstRun::Go);
     assert_eq!(connector.settings.kind(), "book");
 }
 
@@ -469,9 +470,72 @@ fn what_does_not_fit_together_in_a_connector_is_told() {
             "hr.toml",
             "organizations = []\n[limits]\nconcurrency = 0\ntimeout = \"0s\"\n\
              [retry]\nfirst = \"0s\"\n[reconcile]\nrepair = false\norphans = \"deprovision\"\n\
-             schedule = \"0 0 31 2 *\"\n[safety]\nfirst_run = \"plan\"\n[book]\nurl = \"x\"\n"
+             schedule = \"0 0 31 2 *\"\n[safety]\nfirst_run = \"ask\"\n[book]\nurl = \"x\"\n"
         )]
     ));
+}
+
+#[test]
+fn limits_on_removals_are_numbers_or_percentages_with_windows_in_the_main_files_zone() {
+    let main = format!("timezone = \"Pacific/Auckland\"\n{MAIN}");
+    let text = format!(
+        "[safety]\nmax_removals = 40\nfloor = 10\nfirst_run = \"plan\"\n\
+         [[safety.window]]\nfrom = 2026-12-15\nuntil = \"2027-02-01\"\nmax_removals = \"60%\"\n\
+         [[safety.window]]\nfrom = \"06-15\"\nuntil = \"06-20\"\nmax_member_removals = 0\n{BOOK}"
+    );
+    let safety = loaded(&main, &[("a.toml", &text)]).connectors[0].safety.clone();
+    assert_eq!(safety.first_run, FirstRun::Plan);
+    let limit = |removal, now: &str| safety.limit(removal, now.parse().unwrap(), 100);
+    assert_eq!(limit(Removal::Entry, "2026-12-01T00:00:00Z"), 40);
+    assert_eq!(limit(Removal::Member, "2026-12-01T00:00:00Z"), 20);
+    // Auckland is thirteen hours ahead then, and twelve in June.
+    assert_eq!(limit(Removal::Entry, "2026-12-14T10:59:59Z"), 40);
+    assert_eq!(limit(Removal::Entry, "2026-12-14T11:00:00Z"), 60);
+    assert_eq!(limit(Removal::Member, "2031-06-14T12:00:00Z"), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_limit_is_told_where_it_stands() {
+    insta::assert_snapshot!(told(
+        MAIN,
+        &[
+            (
+                "a.toml",
+                "[safety]\nmax_removals = -3\nmax_member_removals = \"120%\"\nfloor = -1\n\
+                 first_run = \"paln\"\nmax_removal = 5\n[slip]\nto = \"y\"\n"
+            ),
+            (
+                "b.toml",
+                "[safety]\nmax_removals = \"0%\"\nmax_member_removals = \"40\"\n\
+                 [slip]\nto = \"y\"\n"
+            ),
+            ("c.toml", "[safety]\nmax_removals = 2.5\nwindow = \"summer\"\n[slip]\nto = \"y\"\n"),
+            ("d.toml", "[safety]\nmax_removals = \"0%\"\nfloor = 4\n[slip]\nto = \"y\"\n"),
+        ]
+    ));
+}
+
+#[test]
+fn what_is_wrong_with_a_window_is_told_where_it_stands() {
+    let window = |keys: &str| format!("[[safety.window]]\n{keys}\n");
+    let files = [
+        "from = \"06-15\"\nmax_removals = 5",
+        "from = \"06-31\"\nuntil = 2026-06-15T10:00:00\nmax_removals = 5\nmax_removal = 6",
+        "from = \"06-15\"\nuntil = 2026-08-15\nmax_removals = 5",
+        "from = 2026-08-15\nuntil = 2026-06-15\nmax_removals = 5",
+        "from = \"06-15\"\nuntil = \"08-15\"",
+        "from = { day = 5 }\nuntil = \"08-15\"\nmax_removals = \"0%\"",
+        "from = \"06-15\"\nuntil = \"08-15\"\nmax_removals = 5\n[[safety.window]]\n\
+         from = 2026-08-15\nuntil = 2026-09-15\nmax_member_removals = \"50%\"",
+    ];
+    let files: Vec<(String, String)> = files
+        .iter()
+        .enumerate()
+        .map(|(number, keys)| (format!("{number}.toml"), window(keys) + "[slip]\nto = \"y\"\n"))
+        .collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    insta::assert_snapshot!(told(MAIN, &files));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 use crate::clock::SharedClock;
-use crate::config::{Config, ConnectorConfig, Diagnostic, FirstRun, Organization, UnsaidMembers};
+use crate::config::{Config, ConnectorConfig, Diagnostic, Organization, UnsaidMembers};
 use crate::delivery::{Backoff, Engine, LaneSettings, Shared};
 use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
@@ -139,7 +139,7 @@ fn lane(
         timeout: config.limits.timeout,
         backoff: Backoff { first: config.retry.first, longest: config.retry.longest },
         give_up_after: config.retry.give_up_after,
-        take_over: config.first_run == FirstRun::Go,
+        safety: config.safety,
         vault,
         paused,
     }

@@ -14,6 +14,7 @@ use super::outcome::{self, Attempt, Verdict, verdict};
 use super::owners::Linked;
 use super::{LaneSettings, Shared, backoff, work};
 use crate::metrics;
+use crate::safety::FirstRun;
 use crate::store::{Case, Claim, Once, OnceKey, Outcome, Reason, Settlement, StoreError};
 
 /// Steps (connect, bind, search, write, read back, ...) that one delivery may take: it gets that
@@ -108,7 +109,8 @@ fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> 
         remove: true,
         remove_members: true,
         // Approved as it was then: not what has changed since.
-        take_over: settings.take_over || (claim.approved && case.mark == claim.mark),
+        take_over: settings.safety.first_run == FirstRun::Go
+            || (claim.approved && case.mark == claim.mark),
         step_aside: claim.reason == Reason::GiveWay,
     };
     let connector = settings.connector.as_ref();

@@ -33,6 +33,7 @@ pub use work::{Try, judge, resource};
 
 use crate::clock::SharedClock;
 use crate::metrics::Metrics;
+use crate::safety::Safety;
 use crate::store::{ConnectorId, Paused, Store};
 use crate::vault::Vault;
 
@@ -51,8 +52,8 @@ pub struct LaneSettings {
     pub backoff: Backoff,
     /// Of failures of one item, after which a person must look.
     pub give_up_after: std::time::Duration,
-    /// Entries that were there before may be changed without asking (`first_run = "go"`).
-    pub take_over: bool,
+    /// What it may remove and take over without a person's approval.
+    pub safety: Safety,
     /// For a connector that asks for passwords.
     pub vault: Option<Arc<Vault>>,
     pub paused: Option<Paused>,

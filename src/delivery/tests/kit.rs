@@ -23,6 +23,7 @@ use super::super::{Backoff, Engine, LaneSettings, Shared};
 use crate::clock::Clock;
 use crate::ids;
 use crate::metrics::{self, Metrics};
+use crate::safety::Safety;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     ConnectorId, Content, Entry, EntryFilter, Lookups, OrgId, Origin, Reason, Registration, State,
@@ -323,7 +324,7 @@ impl Kit {
             timeout: wish.timeout,
             backoff: Backoff { first: FIRST, longest: Duration::from_hours(1) },
             give_up_after: GIVE_UP_AFTER,
-            take_over: false,
+            safety: Safety::usual(jiff::tz::TimeZone::UTC),
             vault: wish.vault.clone(),
             paused: wish.paused.clone(),
         });
