@@ -8,6 +8,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod broken_ways;
 mod churn;
 mod configuration;
 mod crashes;
@@ -19,6 +20,8 @@ mod mails;
 mod passwords;
 mod reconciliation;
 mod renames;
+mod rude_receivers;
 mod scope;
 mod take_over;
 mod trouble;
+mod unaffected;

@@ -3,7 +3,9 @@
 
 pub(crate) mod load;
 pub(crate) mod provider;
+pub(crate) mod proxy;
 pub(crate) mod relay;
+pub(crate) mod rude;
 pub(crate) mod targets;
 pub(crate) mod webhooks;
 

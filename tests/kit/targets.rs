@@ -46,9 +46,14 @@ refint_nothing = "{ADMIN}"
 
 /// `[webhook]` for a receiver of events.
 pub(crate) fn webhook(receiver: &Webhooks, general: &str) -> String {
+    events_to(&receiver.url(), general)
+}
+
+/// `[webhook]` for whoever receives events at this URL.
+pub(crate) fn events_to(url: &str, general: &str) -> String {
     format!(
-        "{general}\n{RETRY}\n[webhook]\nurl = \"{}\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n",
-        receiver.url()
+        "{general}\n{RETRY}\n[webhook]\nurl = \"{url}\"\n\
+         secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n"
     )
 }
 

@@ -53,7 +53,7 @@ pub fn classify(
         },
         // Standard Webhooks gives 410 this meaning.
         StatusCode::GONE => DeliveryError::refused(answered(
-            ", so it wants no more of these; disable the connector or correct its URL",
+            ", so it wants no more of these; correct the URL, or disable the connector",
         )),
         _ => DeliveryError::refused(answered("")),
     })

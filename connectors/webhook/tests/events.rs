@@ -154,9 +154,11 @@ async fn a_status_decides_what_happens_to_the_change() {
             Decision::Retry { at_least: Duration::from_mins(1) },
         ),
         (ResponseTemplate::new(500), Decision::Retry { at_least: Duration::ZERO }),
-        (ResponseTemplate::new(302).insert_header("location", "/trap"), Decision::Park),
-        (ResponseTemplate::new(404), Decision::Park),
-        (ResponseTemplate::new(410), Decision::Park),
+        // What befalls every event alike stops the connector.
+        (ResponseTemplate::new(302).insert_header("location", "/trap"), Decision::PauseTarget),
+        (ResponseTemplate::new(410), Decision::PauseTarget),
+        (ResponseTemplate::new(404), Decision::Retry { at_least: Duration::from_mins(5) }),
+        (ResponseTemplate::new(422), Decision::Retry { at_least: Duration::from_mins(5) }),
     ] {
         let server = receiver(answer).await;
         let error = connector(&section(&server, "")).deliver(&created(ada())).await.unwrap_err();

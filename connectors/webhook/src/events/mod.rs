@@ -1,5 +1,6 @@
 //! Events: one signed POST for each thing that happened (Standard Webhooks).
 
+mod answer;
 mod event;
 mod kind;
 mod sign;
@@ -17,6 +18,7 @@ use scim_relay_sdk::connector::{
 pub(crate) use kind::Pattern;
 pub(crate) use sign::{Signer, key};
 
+use answer::answered;
 use event::{Event, events};
 use kind::Happening;
 
@@ -53,7 +55,7 @@ impl Connector for EventsConnector {
         for event in &events {
             let response = self.target.send(self.request(work, event)).await?;
             let what = format!("{} for `{}`", self.url.address(), event.kind);
-            self.target.judge(&what, &response, work.now)?;
+            answered(response.status, self.target.judge(&what, &response, work.now))?;
         }
         Ok(Delivered {
             link: self.link(work, events.last()),
