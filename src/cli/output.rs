@@ -4,11 +4,12 @@
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
-use jiff::{SignedDuration, Timestamp};
 use scim_relay::config::{Diagnostic, render};
 use serde::Serialize;
 
 use super::{Exit, Failure, Result};
+
+pub(super) use scim_relay::operator::words::{counted, maybe_relative, number, relative, span};
 
 /// How text is set off on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,20 @@ impl Screen {
         drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
     }
 
+    /// Whether a person at a terminal says yes to a question; nobody else is asked.
+    #[expect(clippy::unused_self, reason = "only who was handed a screen speaks")]
+    pub(super) fn confirmed(&self, question: &str) -> Result<bool> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(true);
+        }
+        drop(io::stderr().write_all(format!("{question} [y/N] ").as_bytes()));
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::Failed(format!("the answer cannot be read: {error}")))?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
     pub(super) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         drop(io::stderr().write_all(render(diagnostics, self.err_colour).as_bytes()));
     }
@@ -115,24 +130,6 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// `1 entry`, `2 entries`.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(count), if count == 1 { one } else { many })
-}
-
-/// `12,345`.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Text that came from elsewhere, on one line, and without what would steer a terminal.
 pub(super) fn tame(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -142,35 +139,6 @@ pub(super) fn tame(text: &str) -> String {
 pub(super) fn tame_lines(text: &str) -> String {
     let tamed = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
     text.replace("\r\n", "\n").chars().map(tamed).collect()
-}
-
-/// `3 min ago`, `in 2 h`; a date where it is long ago.
-pub(super) fn relative(now: Timestamp, then: Timestamp) -> String {
-    let distance = now.duration_since(then);
-    let length = span(distance.abs());
-    match length {
-        None => then.strftime("%Y-%m-%d").to_string(),
-        Some(_) if distance.abs() < SignedDuration::from_secs(2) => "just now".to_owned(),
-        Some(length) if distance.is_negative() => format!("in {length}"),
-        Some(length) => format!("{length} ago"),
-    }
-}
-
-/// [`relative`], or a dash.
-pub(super) fn maybe_relative(now: Timestamp, then: Option<Timestamp>) -> String {
-    then.map_or_else(|| "-".to_owned(), |then| relative(now, then))
-}
-
-/// `3 min`; none beyond two years.
-pub(super) fn span(length: SignedDuration) -> Option<String> {
-    let seconds = length.as_secs();
-    Some(match seconds {
-        ..100 => format!("{seconds} s"),
-        100..6_000 => format!("{} min", seconds / 60),
-        6_000..172_800 => format!("{} h", seconds / 3_600),
-        172_800..63_072_000 => format!("{} days", seconds / 86_400),
-        _ => return None,
-    })
 }
 
 /// On which side of its column a cell stands.
@@ -280,29 +248,5 @@ mod tests {
         table.row(["\x1b[2Jada\nroot".into()]);
         assert_eq!(table.text(&PLAIN), "NAME\n\u{fffd}[2Jada\u{fffd}root\n");
         assert_eq!(tame_lines("a: b\r\n\tc\x07\n"), "a: b\n\tc\u{fffd}\n");
-    }
-
-    #[test]
-    fn times_are_relative_until_they_are_long_ago() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let check = |then: &str, expected: &str| {
-            assert_eq!(relative(now, then.parse().unwrap()), expected, "{then}");
-        };
-        check("2026-03-01T11:59:59Z", "just now");
-        check("2026-03-01T11:59:18Z", "42 s ago");
-        check("2026-03-01T11:57:00Z", "3 min ago");
-        check("2026-03-01T09:00:00Z", "3 h ago");
-        check("2026-02-24T12:00:00Z", "5 days ago");
-        check("2023-02-24T12:00:00Z", "2023-02-24");
-        check("2026-03-01T14:00:00Z", "in 2 h");
-    }
-
-    #[test]
-    fn large_numbers_have_commas() {
-        assert_eq!(number(7), "7");
-        assert_eq!(number(1_234), "1,234");
-        assert_eq!(number(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "entry", "entries"), "1 entry");
-        assert_eq!(counted(0, "entry", "entries"), "0 entries");
     }
 }

@@ -11,6 +11,7 @@ mod queue;
 mod requests;
 mod status;
 mod tokens;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::vault::Vault;
 use requests::Looks;
 
 pub use connectors::ConnectorLine;
+pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
 pub use queue::QueueQuery;
 pub use requests::RequestQuery;

@@ -8,6 +8,7 @@
 //! There is no transaction object: a transaction handed out across an await would forbid the group
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
+mod held;
 mod requests;
 pub mod sqlite;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::vault::KeyId;
 
+pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;
 
@@ -175,6 +177,17 @@ pub trait Store: Send + Sync {
     async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
     /// What a person does to the rows that match; how many there were.
     async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
+    /// What waits for approval, page by page.
+    async fn held(&self, filter: HeldFilter) -> Result<HeldPage>;
+    /// Approves or rejects these, and writes down who did; what came of each, in their order.
+    async fn decide(
+        &self,
+        connector: ConnectorId,
+        picks: Vec<Pick>,
+        verdict: Verdict,
+        by: String,
+        now: Timestamp,
+    ) -> Result<Vec<Decided>>;
     /// Whose an entry of the target is: a living resource's, or a deleted one's that is on its way
     /// out.
     async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>>;

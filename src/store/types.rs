@@ -445,10 +445,6 @@ pub enum Touch {
     Retry,
     /// Given up for good; for an every-event connector past this one event alone.
     Skip,
-    /// What it was held for may happen.
-    Approve,
-    /// What it was held for shall not happen: parked.
-    Reject(String),
 }
 
 /// A token, without its secret.

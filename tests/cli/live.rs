@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::relay::{DIRECTORY, PATIENCE, Relay, person, stable};
 
@@ -122,9 +122,6 @@ fn the_queue_is_listed_shown_retried_and_skipped() {
     relay.has(0, "parked", 1);
     let nobody = relay.run(&["resync", "--all", "--group", "1a"]);
     assert_eq!(nobody.err, "error: there is no group `1a`\n");
-    let none_held = relay.run(&["held", "approve", "directory", "--all"]);
-    assert_eq!(none_held.code, 1, "{}", none_held.err);
-    assert_eq!(relay.run(&["held", "list"]).err, "Nothing waits for approval.\n");
 }
 
 #[test]
@@ -155,47 +152,4 @@ fn drift_is_shown_as_a_diff_and_a_dry_run_that_finds_some_is_3() {
 
     let preview = relay.does(&["preview", "directory", "--user", "kari"]);
     assert!(preview.contains("Kari Nordmann"), "{preview}");
-}
-
-#[test]
-fn an_entry_that_was_there_before_waits_until_it_is_approved() {
-    let by_mail = DIRECTORY
-        .replace("[ldap.users.attributes]", "correlate = [\"mail\"]\n[ldap.users.attributes]");
-    let mut relay = Relay::start(&[("directory", &by_mail)]);
-    relay.terminate();
-    let people = relay.path().join("connectors.d/people.ldif");
-    let there = |name: &str| {
-        format!(
-            "dn: uid={name},ou=people,dc=lillevik,dc=example\nchangetype: add\n\
-             objectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nmail: {name}@x.example\n\n"
-        )
-    };
-    fs::write(&people, there("kari") + &there("ola")).unwrap();
-    relay.serve();
-    let token = relay.token();
-    for name in ["kari", "ola"] {
-        let mut person = person(name, Some(name));
-        person["emails"] = json!([{ "value": format!("{name}@x.example") }]);
-        assert_eq!(relay.push(&token, "POST", "/Users", &person), 201);
-    }
-    relay.has(0, "held", 2);
-    let list = relay.does(&["held", "list"]);
-    assert!(list.contains("take over") && list.contains("kari") && list.contains("ola"), "{list}");
-
-    let rows = relay.json(&["held", "list", "directory", "--json"]);
-    let row = |name: &str| {
-        let row = rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
-        format!("User/{}", row["id"].as_str().unwrap())
-    };
-    let (kari, ola) = (row("kari"), row("ola"));
-    let approved = relay.run(&["held", "approve", "directory", &kari]);
-    assert_eq!((approved.code, approved.err), (0, format!("{kari}: 1 entry approved\n")));
-    relay.has(0, "held", 1);
-    let reason = "that is somebody else";
-    let rejected = relay.run(&["held", "reject", "directory", &ola, "--reason", reason]);
-    assert_eq!((rejected.code, rejected.err), (0, format!("{ola}: 1 entry rejected\n")));
-    relay.has(0, "parked", 1);
-    assert!(relay.does(&["queue", "show", "directory", &ola]).contains(reason));
-    relay.has(0, "pending", 0);
-    assert!(fs::read_to_string(&people).unwrap().contains("cn: Kari Nordmann"), "taken over");
 }

@@ -30,7 +30,7 @@ async fn an_entry_that_was_there_before_waits_for_approval_and_holds_up_nobody()
     assert_eq!(held.as_array().map(Vec::len), Some(1), "{held}");
     assert_eq!(held[0]["name"], "ada");
     assert_eq!(held[0]["hold_kind"], "take_over");
-    let reason = held[0]["last_error"].as_str().unwrap();
+    let reason = held[0]["summary"].as_str().unwrap();
     assert!(reason.contains("uid=ada,ou=people") && reason.contains("mail"), "{reason}");
 
     relay.command(&["held", "approve", "directory", &format!("User/{ada}")]);

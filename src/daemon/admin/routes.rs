@@ -14,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::people;
 use super::wire::{
-    Answered, Done, HeldQuery, MadeToken, Overlap, PreviewWish, Reconciliation, Refusal, Resync,
+    Answered, Done, MadeToken, Overlap, PreviewWish, Reconciliation, Refusal, Rejection, Resync,
     Rows, TokenWish, Touching,
 };
 use crate::http::Peer;
 use crate::operator::{
-    Actor, ConnectorLine, NewTokenRequest, Operator, OperatorError, Previewed, QueueQuery,
-    RequestQuery, Status, Subject, TokenLine,
+    Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, NewTokenRequest, Operator,
+    OperatorError, Previewed, QueueQuery, RequestQuery, Status, Subject, TokenLine,
 };
 use crate::reconcile::Report;
-use crate::store::{Entry, RequestRow};
+use crate::store::{Entry, HeldPage, RequestRow};
 
 /// A longer one is a slip of the pen, and would leave the calendar.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
@@ -200,27 +200,24 @@ async fn preview(
     Ok(Json(operator.preview(&subject).await?))
 }
 
-async fn held(
-    State(operator): State<Operator>,
-    Query(HeldQuery { connector }): Query<HeldQuery>,
-) -> Reply<Vec<Entry>> {
-    Ok(Json(operator.held(connector).await?))
+async fn held(State(operator): State<Operator>, Query(query): Query<HeldQuery>) -> Reply<HeldPage> {
+    Ok(Json(operator.held(&query).await?))
 }
 
 async fn approve(
     State(operator): State<Operator>,
     Extension(peer): Extension<Peer>,
-    Body(Touching { rows, .. }): Body<Touching>,
-) -> Reply<Rows> {
-    Ok(Json(Rows { rows: operator.approve(&actor(peer), &rows).await? }))
+    Body(decision): Body<Decision>,
+) -> Reply<DecisionTaken> {
+    Ok(Json(operator.approve(&actor(peer), &decision).await?))
 }
 
 async fn reject(
     State(operator): State<Operator>,
     Extension(peer): Extension<Peer>,
-    Body(Touching { rows, reason }): Body<Touching>,
-) -> Reply<Rows> {
-    Ok(Json(Rows { rows: operator.reject(&actor(peer), &rows, &reason).await? }))
+    Body(Rejection { decision, reason }): Body<Rejection>,
+) -> Reply<DecisionTaken> {
+    Ok(Json(operator.reject(&actor(peer), &decision, &reason).await?))
 }
 
 async fn queue(

@@ -3,7 +3,7 @@
 use scim_relay_sdk::scim::ResourceKind;
 use serde::{Deserialize, Serialize};
 
-use crate::operator::QueueQuery;
+use crate::operator::{Decision, QueueQuery};
 
 /// A token to be made, for the organization in the address.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -59,16 +59,19 @@ pub struct PreviewWish {
     pub subject: Named,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct HeldQuery {
-    pub connector: Option<String>,
-}
-
 /// Rows to be touched, with the reason where one is asked for.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Touching {
     pub rows: QueueQuery,
     #[serde(default)]
+    pub reason: String,
+}
+
+/// A decision against what waits.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Rejection {
+    #[serde(flatten)]
+    pub decision: Decision,
     pub reason: String,
 }
 

@@ -26,8 +26,8 @@ use crate::metrics::{self, Metrics};
 use crate::safety::Safety;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    ConnectorId, Content, Entry, EntryFilter, Lookups, OrgId, Origin, Reason, Registration, State,
-    Store, Stored, Update, Written,
+    ConnectorId, Content, Decided, Entry, EntryFilter, Lookups, OrgId, Origin, Pick, Reason,
+    Registration, State, Store, Stored, Update, Verdict, Written,
 };
 use crate::vault::Vault;
 
@@ -459,6 +459,17 @@ impl Kit {
         })
         .await;
         found.expect("it was found")
+    }
+
+    /// A person says yes to what this one is held for.
+    pub(super) async fn approve(&self, of: &Stored) {
+        let organization = Arc::clone(&self.info.key);
+        let key = ResourceKey { organization, kind: of.kind, id: of.id };
+        let picks = vec![Pick { key, mark: None }];
+        let by = "user kari".to_owned();
+        let decided =
+            self.store.decide(self.id(), picks, Verdict::Approve, by, self.now()).await.unwrap();
+        assert_eq!(decided, [Decided::Done]);
     }
 
     /// Waits until everybody is in line.

@@ -282,7 +282,7 @@ async fn what_needs_a_permission_is_held_and_gets_it_once() {
     let ada = kit.user("ada").await;
     let entry = kit.until(&ada, State::Held).await;
     assert_eq!(entry.hold_kind.as_deref(), Some("take_over"));
-    touch(&kit, Touch::Approve).await;
+    kit.approve(&ada).await;
     kit.until_idle().await;
     kit.change(&ada, "ada", "again").await;
     kit.until(&ada, State::Held).await;

@@ -6,6 +6,7 @@ mod cases;
 mod costs;
 mod cursor;
 mod fanout;
+mod held;
 mod index;
 mod links;
 mod list;
@@ -51,11 +52,11 @@ use self::readers::Readers;
 use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
-    AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, DriftRow, Entry,
-    EntryFilter, Holding, ListRequest, Listing, LogRow, NewRequest, NewRun, NewToken, Once,
-    OnceKey, OrgId, Origin, Paused, Reason, Registration, RequestFilter, RequestRow, Result, RowId,
-    RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update,
-    Written,
+    AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion, DriftRow, Entry,
+    EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow, NewRequest, NewRun,
+    NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Reason, Registration, RequestFilter,
+    RequestRow, Result, RowId, RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored,
+    TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
 use crate::vault::KeyId;
 
@@ -410,6 +411,26 @@ impl Store for SqliteStore {
             after = next;
         }
         Ok(touched)
+    }
+
+    async fn held(&self, filter: HeldFilter) -> Result<HeldPage> {
+        let keys = self.keys();
+        self.readers.read(move |c| held::held(c, &filter, &keys)).await
+    }
+
+    async fn decide(
+        &self,
+        connector: ConnectorId,
+        picks: Vec<Pick>,
+        verdict: Verdict,
+        by: String,
+        now: Timestamp,
+    ) -> Result<Vec<Decided>> {
+        let keys = self.keys();
+        self.write(move |c| {
+            held::decide(c, connector, &picks, &verdict, &by, &keys, now).map(Done::ringing)
+        })
+        .await
     }
 
     async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>> {

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, index, links, list, members, open, passwords, prune, queue, requests, rows, settle,
-    touch,
+    cases, held, index, links, list, members, open, passwords, prune, queue, requests, rows,
+    settle, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -188,4 +188,11 @@ fn what_waits_for_a_person_is_found_without_looking_at_what_does_not() {
         let steps = plan(&c, &query);
         assert!(steps.iter().any(|step| step.contains("queue_human (state=?")), "{steps:#?}");
     }
+}
+
+#[test]
+fn what_is_held_is_read_page_by_page_without_sorting() {
+    check(&held::held_at_query(), &["queue_human (state=? AND connector=? AND resource>?)"]);
+    check(&held::held_query(), &["queue_human (state=? AND (connector,resource)>(?,?))"]);
+    check(held::FIND, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
 }

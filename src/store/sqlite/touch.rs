@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::{kind_number, kind_of, millis, once, passwords, queue, rows, sql, time};
 use crate::store::{Entry, EntryFilter, OrgId, Result, State, Touch};
@@ -124,7 +124,6 @@ pub(super) fn touch(
     let also = match touch {
         Touch::Retry => "q.state NOT IN (2, 5)",
         Touch::Skip => "1",
-        Touch::Approve | Touch::Reject(_) => "q.state = 5",
     };
     let (connector, resource) = after;
     // What is being worked on is not touched: its outcome comes in a moment.
@@ -153,24 +152,6 @@ pub(super) fn touch(
                 ids,
             )?,
             Touch::Skip => skip(c, connector, resource, since, now)?,
-            Touch::Approve => update(
-                c,
-                "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3,
-                        hold_kind = NULL
-                 WHERE connector = ?1 AND resource = ?2",
-                ids,
-            )?,
-            Touch::Reject(reason) => {
-                c.prepare_cached(
-                    "UPDATE queue SET state = 4, last_error = ?3, hold_kind = NULL
-                     WHERE connector = ?1 AND resource = ?2",
-                )
-                .and_then(|mut s| {
-                    s.execute(params![connector, resource, format!("rejected: {reason}")])
-                })
-                .map_err(sql)?;
-                queue::wake_waiting(c, connector, resource, now)?;
-            }
         }
     }
     let next = found.last().filter(|_| found.len() == CHUNK);

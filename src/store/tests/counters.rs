@@ -7,7 +7,7 @@ use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::ResourceKind;
 
 use super::kit::{Kit, directory, hook, linked, parked, unlinked, user};
-use crate::store::{Outcome, Reason, Registration, State, Store, Touch, Written};
+use crate::store::{Outcome, Reason, Registration, State, Store, Touch, Verdict, Written};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -84,10 +84,14 @@ async fn run(steps: Vec<Step>) {
                 }
             }
             Step::Touch(which) => {
-                let reject = Touch::Reject("no".to_owned());
-                let touches = [Touch::Retry, Touch::Skip, Touch::Approve, reject];
                 for connector in connectors {
-                    kit.touch(connector, touches[usize::from(which)].clone()).await;
+                    let no = || Verdict::Reject("no".to_owned());
+                    match which {
+                        0 => kit.touch(connector, Touch::Retry).await as usize,
+                        1 => kit.touch(connector, Touch::Skip).await as usize,
+                        2 => kit.decide(connector, Verdict::Approve).await,
+                        _ => kit.decide(connector, no()).await,
+                    };
                 }
             }
             Step::Mark(which) if !people.is_empty() => {

@@ -17,9 +17,10 @@ use tempfile::TempDir;
 use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
-    Backlog, Case, Claim, ConnectorId, Content, Deletion, Entry, EntryFilter, ListRequest, Listing,
-    Lookups, Memberships, NewToken, OrgId, Origin, Outcome, Registration, Result, Scribe,
-    Settlement, State, Store, Stored, Touch, Update, Wanted, Written,
+    Backlog, Case, Claim, ConnectorId, Content, Decided, Deletion, Entry, EntryFilter, Held,
+    HeldFilter, HeldPlace, ListRequest, Listing, Lookups, Memberships, NewToken, OrgId, Origin,
+    Outcome, Pick, Registration, Result, Scribe, Settlement, State, Store, Stored, Touch, Update,
+    Verdict, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -267,6 +268,22 @@ impl Kit {
     pub(super) async fn touch(&self, connector: ConnectorId, touch: Touch) -> u64 {
         let filter = EntryFilter { connector: Some(connector), ..EntryFilter::default() };
         self.store.touch(filter, touch, self.now()).await.unwrap()
+    }
+
+    /// Decides about all that is held; how many were decided.
+    pub(super) async fn decide(&self, connector: ConnectorId, verdict: Verdict) -> usize {
+        let after = HeldPlace::default();
+        let filter = HeldFilter { connector: Some(connector), kind: None, after, limit: 10_000 };
+        let held = self.store.held(filter).await.unwrap().held;
+        let pick = |held: Held| {
+            let organization = held.organization.into();
+            let key = ResourceKey { organization, kind: held.kind, id: held.id };
+            Pick { key, mark: Some(held.mark) }
+        };
+        let picks = held.into_iter().map(pick).collect();
+        let by = "user kari".to_owned();
+        let decided = self.store.decide(connector, picks, verdict, by, self.now()).await.unwrap();
+        decided.into_iter().filter(|decided| *decided == Decided::Done).count()
     }
 
     pub(super) async fn backlog(&self, connector: ConnectorId) -> Backlog {

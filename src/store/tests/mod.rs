@@ -4,6 +4,7 @@ mod commits;
 mod counters;
 mod events;
 mod fanout;
+mod held;
 mod kit;
 mod links;
 mod lists;

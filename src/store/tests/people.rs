@@ -5,7 +5,7 @@ use std::time::Duration;
 use scim_relay_sdk::connector::HoldKind;
 
 use super::kit::{Kit, linked, parked};
-use crate::store::{EntryFilter, Outcome, Paused, Reason, State, Store, Touch};
+use crate::store::{EntryFilter, Outcome, Paused, Reason, State, Store, Touch, Verdict};
 
 fn held() -> Outcome {
     Outcome::Held { kind: HoldKind::TakeOver, summary: "uid=ada was there before".to_owned() }
@@ -84,7 +84,7 @@ async fn an_approval_is_for_what_was_seen_and_for_a_day() {
         assert_eq!((entry.state, entry.hold_kind.as_deref()), (State::Held, Some("take_over")));
     };
     hold(&kit).await;
-    assert_eq!(kit.touch(dir, Touch::Approve).await, 1);
+    assert_eq!(kit.decide(dir, Verdict::Approve).await, 1);
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     assert!(claim.approved);
     kit.settle(&claim, Outcome::Released).await;
@@ -94,7 +94,7 @@ async fn an_approval_is_for_what_was_seen_and_for_a_day() {
     let mut kit = kit.reopened().await;
     kit.directory().await;
     hold(&kit).await;
-    kit.touch(dir, Touch::Approve).await;
+    kit.decide(dir, Verdict::Approve).await;
     kit.pass(Duration::from_hours(25));
     assert!(!kit.claim_of(dir, &ada).await.unwrap().approved, "it has lapsed");
 }
@@ -106,7 +106,7 @@ async fn what_changes_after_the_claim_is_not_what_was_approved() {
     let ada = kit.user("ada").await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.settle(&claim, held()).await;
-    kit.touch(dir, Touch::Approve).await;
+    kit.decide(dir, Verdict::Approve).await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.change(&ada, "ada", "something else").await;
     assert_ne!(kit.case(&claim).await.mark, claim.mark);
@@ -119,7 +119,7 @@ async fn a_rejection_parks_with_its_reason() {
     let ada = kit.user("ada").await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.settle(&claim, held()).await;
-    assert_eq!(kit.touch(dir, Touch::Reject("not ours".to_owned())).await, 1);
+    assert_eq!(kit.decide(dir, Verdict::Reject("not ours".to_owned())).await, 1);
     let entry = Kit::only(kit.entries(dir).await);
     assert_eq!((entry.state, entry.hold_kind), (State::Parked, None));
     assert_eq!(entry.last_error.as_deref(), Some("rejected: not ours"));

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::connector::{Action, HoldKind};
 
 use super::kit::{Kit, directory, link, linked, parked, unlinked};
-use crate::store::{Outcome, Reason, State, Store, Touch};
+use crate::store::{Outcome, Reason, State, Store, Verdict};
 
 fn retry(kit: &Kit, seconds: i64) -> Outcome {
     let due = kit.now() + SignedDuration::from_secs(seconds);
@@ -237,7 +237,7 @@ async fn a_row_waits_for_another_and_goes_on_when_that_has_settled() {
             let claim = kit.claim_of(dir, &ada).await.unwrap();
             kit.settle(&claim, Outcome::Waiting { on: Kit::key(&boss), due: kit.now() }).await;
             assert_eq!(kit.state_of(dir, &ada).await, Some(State::Waiting));
-            kit.touch(dir, Touch::Reject("no".to_owned())).await;
+            kit.decide(dir, Verdict::Reject("no".to_owned())).await;
             assert_eq!(kit.state_of(dir, &ada).await, Some(State::Pending));
         }
         kit.deliver_all(dir).await;

@@ -108,6 +108,12 @@ pub enum HoldKind {
 }
 
 impl HoldKind {
+    pub const ALL: [Self; 3] = [Self::Removal, Self::MemberRemoval, Self::TakeOver];
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Removal => "removal",

@@ -1,0 +1,188 @@
+//! What waits for a person's word.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use scim_relay_sdk::connector::HoldKind;
+use scim_relay_sdk::scim::ResourceKey;
+
+use super::{kind_number, kind_of, millis, queue, rows, sql, time, tokens};
+use crate::store::{
+    AuditRow, ConnectorId, Decided, Held, HeldFilter, HeldPage, HeldPlace, OrgId, Pick, Result,
+    Verdict,
+};
+
+/// Rows that are held, in order; `?2` is a kind, or NULL for all.
+const HELD: &str = "
+    SELECT q.connector, q.resource, c.name, r.organization, r.kind, r.public_id, r.body,
+           q.hold_kind, q.last_error, q.dirty_at, q.mark,
+           iif(r.kind = 1, (SELECT count(*) FROM member m WHERE m.group_id = r.id), NULL)
+    FROM queue q INDEXED BY queue_human
+         CROSS JOIN connector c ON c.id = q.connector
+         CROSS JOIN resource r ON r.id = q.resource
+    WHERE q.state = 5 AND q.state >= 4 AND (?2 IS NULL OR q.hold_kind = ?2)";
+
+/// At one connector, behind a resource.
+pub(super) fn held_at_query() -> String {
+    format!(
+        "{HELD} AND q.connector = ?3 AND q.resource > ?4 ORDER BY q.connector, q.resource LIMIT ?1"
+    )
+}
+
+/// At every connector, behind a place.
+pub(super) fn held_query() -> String {
+    format!(
+        "{HELD} AND (q.connector, q.resource) > (?3, ?4)
+         ORDER BY q.connector, q.resource LIMIT ?1"
+    )
+}
+
+pub(super) fn held(
+    c: &Connection,
+    filter: &HeldFilter,
+    keys: &HashMap<OrgId, Arc<str>>,
+) -> Result<HeldPage> {
+    let query = if filter.connector.is_some() { held_at_query() } else { held_query() };
+    let connector = filter.connector.map_or(filter.after.connector, |connector| connector.0);
+    let mut place = filter.after;
+    let mut read = |row: &Row<'_>| -> rusqlite::Result<Held> {
+        place = HeldPlace { connector: row.get(0)?, resource: row.get(1)? };
+        let organization = OrgId(row.get(3)?);
+        let body: String = row.get(6)?;
+        let names = rows::Names::of(&body).ok();
+        let name = names.and_then(|names| names.user_name.or(names.display_name));
+        Ok(Held {
+            connector: row.get(2)?,
+            organization: keys.get(&organization).map(ToString::to_string).unwrap_or_default(),
+            kind: kind_of(row.get(4)?),
+            id: rows::public_id(row.get(5)?),
+            name: name.unwrap_or_default(),
+            hold_kind: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
+            summary: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+            since: time(row.get(9)?),
+            mark: row.get(10)?,
+            members: row.get(11)?,
+        })
+    };
+    let kind = filter.kind.map(HoldKind::word);
+    let held: Vec<Held> = c
+        .prepare_cached(&query)
+        .and_then(|mut statement| {
+            let at = params![filter.limit, kind, connector, filter.after.resource];
+            statement.query_map(at, &mut read)?.collect()
+        })
+        .map_err(sql)?;
+    let next = (held.len() == filter.limit).then_some(place);
+    Ok(HeldPage { held, next })
+}
+
+/// What is decided about these, each written to the audit log with it.
+pub(super) fn decide(
+    c: &Connection,
+    connector: ConnectorId,
+    picks: &[Pick],
+    verdict: &Verdict,
+    by: &str,
+    keys: &HashMap<OrgId, Arc<str>>,
+    now: Timestamp,
+) -> Result<Vec<Decided>> {
+    let name: String = c
+        .query_row("SELECT name FROM connector WHERE id = ?1", [connector.0], |row| row.get(0))
+        .map_err(sql)?;
+    let mut decided = Vec::with_capacity(picks.len());
+    for Pick { key, mark } in picks {
+        let organization = keys.iter().find(|(_, known)| **known == key.organization);
+        let found = match organization {
+            Some((organization, _)) => find(c, connector, *organization, key)?,
+            None => None,
+        };
+        decided.push(match found {
+            None => Decided::NotHeld,
+            Some(row) if mark.is_some_and(|mark| mark != row.mark) => Decided::Changed,
+            Some(row) => {
+                let (action, detail) = match verdict {
+                    Verdict::Approve => ("held.approve", row.kind.replace('_', " ")),
+                    Verdict::Reject(reason) => ("held.reject", reason.clone()),
+                };
+                match verdict {
+                    Verdict::Approve => approve(c, connector.0, row.resource, now)?,
+                    Verdict::Reject(reason) => reject(c, connector.0, row.resource, reason, now)?,
+                }
+                let row = AuditRow {
+                    at: now,
+                    actor: by.to_owned(),
+                    action: action.to_owned(),
+                    organization: Some(key.organization.to_string()),
+                    subject: format!("{name} {}/{}", key.kind, key.id),
+                    detail: Some(detail),
+                };
+                tokens::audit(c, &row)?;
+                Decided::Done
+            }
+        });
+    }
+    Ok(decided)
+}
+
+/// A row that is held.
+struct Waiting {
+    resource: i64,
+    mark: i64,
+    kind: String,
+}
+
+fn find(
+    c: &Connection,
+    connector: ConnectorId,
+    organization: OrgId,
+    key: &ResourceKey,
+) -> Result<Option<Waiting>> {
+    c.prepare_cached(FIND)
+        .and_then(|mut s| {
+            s.query_row(
+                params![connector.0, organization.0, kind_number(key.kind), key.id.0.as_bytes()],
+                |row| {
+                    let kind: Option<String> = row.get(2)?;
+                    let kind = kind.unwrap_or_default();
+                    Ok(Waiting { resource: row.get(0)?, mark: row.get(1)?, kind })
+                },
+            )
+            .optional()
+        })
+        .map_err(sql)
+}
+
+pub(super) const FIND: &str = "
+    SELECT q.resource, q.mark, q.hold_kind
+    FROM resource r INDEXED BY resource_public_id
+         CROSS JOIN queue q ON q.connector = ?1 AND q.resource = r.id
+    WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4
+          AND q.state = 5 AND q.leased IS NULL";
+
+fn approve(c: &Connection, connector: i64, resource: i64, now: Timestamp) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3, hold_kind = NULL
+         WHERE connector = ?1 AND resource = ?2",
+    )
+    .and_then(|mut s| s.execute([connector, resource, millis(now)]))
+    .map_err(sql)?;
+    Ok(())
+}
+
+fn reject(
+    c: &Connection,
+    connector: i64,
+    resource: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE queue SET state = 4, last_error = ?3, hold_kind = NULL
+         WHERE connector = ?1 AND resource = ?2",
+    )
+    .and_then(|mut s| s.execute(params![connector, resource, format!("rejected: {reason}")]))
+    .map_err(sql)?;
+    queue::wake_waiting(c, connector, resource, now)
+}
