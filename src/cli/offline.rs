@@ -155,6 +155,7 @@ fn imagine(
         key: ResourceKey { organization: Arc::clone(&organization.key), kind, id },
         deleted: false,
         attributes,
+        earlier: Vec::new(),
         groups: groups(body),
         link: None,
         change,

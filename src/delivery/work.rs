@@ -41,6 +41,8 @@ pub fn judge(
     this: Try,
 ) -> Option<Work> {
     let Try { in_doubt, permit, number, now } = this;
+    let as_of = |attributes| Resource { attributes, groups: Vec::new(), ..resource.clone() };
+    let earlier = case.earlier.into_iter().map(as_of).collect();
     let resource = Arc::new(resource);
     let wanted = if case.deleted {
         Wanted::Gone { last: resource, why: Gone::Deleted }
@@ -70,6 +72,7 @@ pub fn judge(
         password: None,
         link: case.link,
         in_doubt,
+        earlier,
         permit,
         owners: Arc::new(NoOwners),
         attempt: number,

@@ -359,6 +359,9 @@ pub struct Case {
     pub deleted: bool,
     /// As it is now, or (for every-event connectors) as the change left it; `id`, `meta` included.
     pub attributes: Attributes,
+    /// What they were at an attempt that was cut off, or have been since, oldest first; only of a
+    /// claim in doubt without a link, for a connector that wants the result.
+    pub earlier: Vec<Attributes>,
     /// Of a user; filled where the connector reads them.
     pub groups: Vec<Membership>,
     pub link: Option<Link>,

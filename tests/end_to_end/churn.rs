@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::kit::dice::{Dice, seed};
 use crate::kit::provider::{Answer, Provider, patch, person};
 use crate::kit::relay::Setup;
 use crate::kit::slapd::{ADMIN, RELAY, SUFFIX, Slapd};
@@ -20,18 +21,6 @@ const WORKERS: u64 = 4;
 /// People that one worker has at most.
 const SLOTS: usize = 6;
 const GROUPS: [&str; 3] = ["1a", "1b", "1c"];
-
-/// Numbers that look random and are the same for the same seed (xorshift, G. Marsaglia 2003).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap()
-    }
-}
 
 struct Worker {
     number: u64,
@@ -232,7 +221,7 @@ async fn churn(seed: u64, refint: bool) {
     for number in 1..=WORKERS {
         let worker = Worker {
             number,
-            dice: Dice(seed * 1_000 + number),
+            dice: Dice::new(seed, number),
             // The server's overlay writes a new name into the groups some time after the rename. If
             // another has the old one by then, it takes the one for the other.
             passes_names_on: !refint,
@@ -277,11 +266,6 @@ async fn churn(seed: u64, refint: bool) {
     assert_eq!(held(&slapd), served(&provider).await, "seed {seed}");
     let report = relay.json(&["reconcile", "directory", "--dry-run"]);
     assert_eq!(report["drift"], json!([]), "seed {seed}");
-}
-
-/// A run that failed is repeated with its number.
-fn seed() -> u64 {
-    std::env::var("SCIM_RELAY_TEST_SEED").map_or(1, |seed| seed.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

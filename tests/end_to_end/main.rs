@@ -15,6 +15,7 @@ mod crashes;
 mod full_disk;
 mod hostile;
 mod isolation;
+mod kills;
 mod lifecycle;
 mod mails;
 mod passwords;

@@ -1,6 +1,7 @@
 //! What end-to-end tests are made of: the relay as the program that is shipped, the targets it
 //! writes to as real servers, and a provider that pushes.
 
+pub(crate) mod dice;
 pub(crate) mod load;
 pub(crate) mod provider;
 pub(crate) mod proxy;

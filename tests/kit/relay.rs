@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -21,6 +22,9 @@ use super::until;
 /// What the log says after a SIGHUP.
 const IN_FORCE: &str = "the new configuration is in force";
 const NOT_IN_FORCE: &str = "the old configuration stays in force";
+
+/// Set to anything, it keeps the folder of a relay whose test failed.
+const KEEP: &str = "SCIM_RELAY_TEST_KEEP";
 
 /// How many relays this process has started.
 static STARTED: AtomicU16 = AtomicU16::new(0);
@@ -164,8 +168,8 @@ impl Relay {
         fs::write(file, text).expect("the folder can be written to");
     }
 
-    /// Starts the program, and waits until it says that it is ready.
-    pub(crate) async fn restart(&mut self) {
+    /// Starts the program.
+    pub(crate) fn launch(&mut self) {
         assert!(self.process.is_none(), "it runs");
         let log =
             OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
@@ -178,6 +182,11 @@ impl Relay {
             .spawn()
             .expect("the program starts");
         self.process = Some(child);
+    }
+
+    /// Starts the program, and waits until it says that it is ready.
+    pub(crate) async fn restart(&mut self) {
+        self.launch();
         let ready = format!("http://{}/readyz", self.address);
         until("the relay is ready", async || {
             let process = self.process.as_mut().expect("it was started");
@@ -258,10 +267,24 @@ impl Relay {
         number.and_then(|number| number.parse().ok()).expect("Linux tells")
     }
 
-    fn signal(&self, signal: &str) {
+    /// `-HUP`, for example.
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.process.as_ref().expect("it runs").id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// When something was last written to the database itself, and not to its log.
+    pub(crate) fn database_changed(&self) -> SystemTime {
+        let file = fs::metadata(self.data.join("relay.db")).expect("it is there");
+        file.modified().expect("Linux tells")
+    }
+
+    /// The names of what is in its folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("a folder");
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -339,6 +362,11 @@ impl Drop for Relay {
             // Whoever reads of a test that failed wants to know what the relay said.
             let said = lines[last..].join("\n");
             drop(writeln!(std::io::stderr(), "the relay's log:\n{said}"));
+            if std::env::var_os(KEEP).is_some() {
+                self.folder.disable_cleanup(true);
+                let folder = self.folder.path().display();
+                drop(writeln!(std::io::stderr(), "the relay's folder is kept: {folder}"));
+            }
         }
         self.kill();
     }

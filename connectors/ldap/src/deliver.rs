@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::diff;
 use crate::dn::Dn;
 use crate::error::{Kind, code};
-use crate::locate::{Claim, Found, Site, is_own_trace};
+use crate::locate::{Claim, Found, MAKER, Site};
 use crate::password::Hidden;
 use crate::project::{self, Goal, Posture, Seal};
 use crate::rename::Renamed;
@@ -98,8 +98,25 @@ impl Ldap {
         {
             return Ok(Some(found));
         }
+        if let Some(found) = self.trace_of_user(users, work, dialect).await? {
+            return Ok(Some(found));
+        }
         let site = Site { places, correlate: &users.correlate, mapping: Some(&users.attributes) };
         self.correlated(work, dialect.anchor, goal, &site, &attributes).await
+    }
+
+    /// The entry that an attempt which was cut off has made of somebody, as they were then.
+    async fn trace_of_user(
+        &self,
+        users: &Users,
+        work: &Work,
+        dialect: &Dialect,
+    ) -> Result<Option<Found>, DeliveryError> {
+        // What could not be projected was not made either.
+        let goals = work.earlier.iter().filter_map(|earlier| {
+            project::user(users, earlier, dialect, Posture::of(users, earlier)).ok()
+        });
+        self.trace(work, goals, dialect.anchor).await
     }
 
     /// Makes the entry, or changes the one that was found into what it should be. `closing` tells
@@ -126,7 +143,7 @@ impl Ldap {
             },
         };
         self.demand_unowned(work, &found, anchor).await?;
-        if !is_own_trace(work, &found, goal) {
+        if !self.is_own_trace(work, &found, goal) {
             found.demand_ours(work)?;
         }
         let removal = closing(&found);
@@ -290,6 +307,9 @@ impl Ldap {
                 .collect();
             return self.linked(link, dialect.anchor, &places, &attributes).await;
         }
+        if let Some(found) = self.trace_of_user(users, work, dialect).await? {
+            return Ok(Some(found));
+        }
         // Without its attributes there is nothing to know it by, and then nothing was made of them.
         let Ok(goal) = project::user(users, last, dialect, Posture::Enabled) else {
             return Ok(None);
@@ -305,7 +325,7 @@ impl Ldap {
             return Ok(None);
         };
         let found = Found::new(entry, Claim::Certain)?;
-        Ok(Some(found).filter(|found| is_own_trace(work, found, &goal)))
+        Ok(Some(found).filter(|found| self.is_own_trace(work, found, &goal)))
     }
 
     /// Disables the entry where that is possible, then moves it if it has to go somewhere.
@@ -371,7 +391,7 @@ pub(crate) fn after_creation(error: DeliveryError) -> DeliveryError {
 /// What to read of an entry that should be like `goal`.
 pub(crate) fn reads(goal: &Goal, anchor: &str) -> Vec<String> {
     let mut attributes = goal.reads();
-    attributes.push(anchor.to_owned());
+    attributes.extend([anchor, MAKER].map(str::to_owned));
     attributes
 }
 

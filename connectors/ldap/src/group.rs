@@ -13,7 +13,7 @@ use crate::deliver::{active_link, after_creation, reads};
 use crate::dn;
 use crate::error::{Fault, Kind, code};
 use crate::filter::Filter;
-use crate::locate::{Claim, Found, is_own_trace};
+use crate::locate::{Claim, Found};
 use crate::project::{self, Goal};
 use crate::transport::{Modification, Query, Scope, Values};
 
@@ -46,19 +46,39 @@ impl Ldap {
     }
 
     async fn group_gone(&self, groups: &Groups, work: &Work) -> Result<Delivered, DeliveryError> {
-        let Some(link) = &work.link else { return Ok(ignored(None)) };
+        if work.link.is_none() && !work.in_doubt {
+            return Ok(ignored(None));
+        }
         let dialect = self.dialect().await?;
-        let places: Vec<_> = groups.base().into_iter().collect();
-        let attributes = [dialect.anchor.to_owned()];
-        let action = match self.linked(link, dialect.anchor, &places, &attributes).await? {
+        let found = match &work.link {
+            Some(link) => {
+                let places: Vec<_> = groups.base().into_iter().collect();
+                let attributes = [dialect.anchor.to_owned()];
+                self.linked(link, dialect.anchor, &places, &attributes).await?
+            }
+            None => self.trace_of_group(groups, work, dialect.anchor).await?,
+        };
+        let action = match found {
             Some(found) => {
                 demand_removal(work, || format!("delete the group `{}`", found.entry.dn))?;
                 self.remove(&found.entry.dn).await?;
                 Action::Deleted
             }
+            None if work.link.is_none() => Action::Ignored,
             None => Action::Unchanged,
         };
         Ok(Delivered { link: None, revisit: None, action })
+    }
+
+    /// The entry that an attempt which was cut off has made of the group, as it was then.
+    async fn trace_of_group(
+        &self,
+        groups: &Groups,
+        work: &Work,
+        anchor: &str,
+    ) -> Result<Option<Found>, DeliveryError> {
+        let goals = work.earlier.iter().filter_map(|earlier| project::group(groups, earlier).ok());
+        self.trace(work, goals, anchor).await
     }
 
     async fn group_present(
@@ -85,7 +105,7 @@ impl Ldap {
         };
         if let Some(found) = &found {
             self.demand_unowned(work, found, dialect.anchor).await?;
-            if !is_own_trace(work, found, &goal) {
+            if !self.is_own_trace(work, found, &goal) {
                 found.demand_ours(work)?;
             }
             self.demand_members(groups, work, &found.entry.dn).await?;
@@ -134,6 +154,9 @@ impl Ldap {
         if let Some(link) = &work.link
             && let Some(found) = self.linked(link, anchor, &places, &attributes).await?
         {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.trace_of_group(groups, work, anchor).await? {
             return Ok(Some(found));
         }
         let entry = self.read(&goal.dn.to_string(), &attributes).await?;

@@ -4,11 +4,15 @@ use scim_relay_sdk::connector::{DeliveryError, HoldKind, Link, Owner, Work};
 
 use crate::config::{Mapping, is_identity};
 use crate::connector::Ldap;
+use crate::deliver::reads;
 use crate::diff;
 use crate::dn::Dn;
 use crate::filter::Filter;
 use crate::project::Goal;
 use crate::transport::{Entry, values};
+
+/// Who made an entry (RFC 4512 section 3.4.3).
+pub(crate) const MAKER: &str = "creatorsName";
 
 /// So many candidates are named when there are too many.
 const CANDIDATES: usize = 10;
@@ -153,6 +157,45 @@ impl Ldap {
         Ok(None)
     }
 
+    /// Whether an entry that was found after an attempt was cut off is what that attempt made.
+    pub(crate) fn is_own_trace(&self, work: &Work, found: &Found, goal: &Goal) -> bool {
+        work.in_doubt
+            && found.dn == goal.dn
+            && diff::difference(&found.entry, goal).is_empty()
+            && self.made_by_us(&found.entry) != Some(false)
+    }
+
+    /// What an attempt that was cut off has made of a resource that was renamed or deleted since: the
+    /// entry that looks exactly as one of these goals and that our account made.
+    pub(crate) async fn trace(
+        &self,
+        work: &Work,
+        goals: impl Iterator<Item = Goal>,
+        anchor: &str,
+    ) -> Result<Option<Found>, DeliveryError> {
+        for goal in goals {
+            let Some(entry) = self.read(&goal.dn.to_string(), &reads(&goal, anchor)).await? else {
+                continue;
+            };
+            let found = Found::new(entry, Claim::Linked)?;
+            if self.is_own_trace(work, &found, &goal)
+                && self.made_by_us(&found.entry) == Some(true)
+                && self.owner(work, &found.entry, anchor).await?.is_none()
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the account that we sign in with has made the entry; `None` if the server does not
+    /// tell (Active Directory).
+    fn made_by_us(&self, entry: &Entry) -> Option<bool> {
+        let maker = Dn::parse(entry.text(MAKER)?).ok()?;
+        let account = Dn::parse(self.transport.identity()?).ok()?;
+        Some(maker == account)
+    }
+
     fn claim(&self, entry: &Entry, attribute: &str, wanted: &[Vec<u8>], site: &Site<'_>) -> Claim {
         let identity =
             site.mapping.and_then(|mapping| mapping.get(attribute)).and_then(is_identity);
@@ -178,9 +221,4 @@ fn ambiguous(attribute: &str, found: &[Entry]) -> DeliveryError {
         "several entries have the same {attribute}: {}; leave it to one of them, then retry",
         names.join(", ")
     ))
-}
-
-/// Whether an entry that was found after an attempt was cut off is what that attempt made.
-pub(crate) fn is_own_trace(work: &Work, found: &Found, goal: &Goal) -> bool {
-    work.in_doubt && found.dn == goal.dn && diff::difference(&found.entry, goal).is_empty()
 }

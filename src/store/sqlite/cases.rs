@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::connector::{Change, Member, MemberDelta, Stage, Verb};
-use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKey, ResourceKind};
 use serde_json::json;
 
 use super::{kind_of, links, members, passwords, queue, resources, rows, sql, time};
@@ -21,6 +21,7 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         key,
         deleted,
         attributes: rows::with_meta(&stored)?,
+        earlier: Vec::new(),
         groups: Vec::new(),
         link,
         change: None,
@@ -49,7 +50,12 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
             }),
         );
         case.change = Some(change);
-    } else if manner.members && stored.kind == ResourceKind::Group && !deleted {
+        return Ok(Some(case));
+    }
+    if claim.in_doubt && case.link.is_none() {
+        case.earlier = earlier(c, claim)?;
+    }
+    if manner.members && stored.kind == ResourceKind::Group && !deleted {
         // While a group was deactivated, nobody told its target who came and went.
         let is_new = case.link.as_ref().is_none_or(|link| link.stage != Stage::Active);
         let (members, upto) = members_of(c, claim, is_new, organization)?;
@@ -98,6 +104,30 @@ fn resource(c: &Connection, row: i64) -> Result<Option<(Stored, bool)>> {
         })
         .map_err(sql)
 }
+
+/// What the resource was when an attempt at this claim was cut off: one of these, since that
+/// attempt read it after what the claim covers.
+fn earlier(c: &Connection, claim: &Claim) -> Result<Vec<Attributes>> {
+    let bodies: Vec<String> = c
+        .prepare_cached(EARLIER)
+        .and_then(|mut s| {
+            s.query_map([claim.resource.0, claim.since, MOST_EARLIER], |row| row.get(0))?.collect()
+        })
+        .map_err(sql)?;
+    bodies.iter().map(|body| rows::attributes(body)).collect()
+}
+
+/// So many are looked for at the target, at most.
+const MOST_EARLIER: i64 = 50;
+
+/// A row that something other than a change has marked begins behind the newest one, so that the one
+/// before counts, too. Who joined a group or left it changes nothing of the group itself.
+pub(super) const EARLIER: &str = "
+    SELECT body FROM change
+    WHERE resource = ?1
+      AND seq >= coalesce((SELECT max(seq) FROM change WHERE resource = ?1 AND seq < ?2), 0)
+      AND (verb <> 1 OR attributes <> '[]')
+    ORDER BY seq LIMIT ?3";
 
 /// The one change this claim is about, and the resource after it.
 fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {

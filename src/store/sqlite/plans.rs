@@ -70,6 +70,10 @@ fn settling_goes_by_index() {
     check(links::OWNER, &["link_target (connector=? AND target_id=?)"]);
     check(links::LIVING_OWNER, &["link_target (connector=? AND target_id=?)"]);
     check(links::GROUPS_OF, &["member_of (member_id=?)"]);
+    check(
+        cases::EARLIER,
+        &["change_resource (resource=? AND seq>?)", "change_resource (resource=? AND seq<?)"],
+    );
     check(cases::IS_MEMBERS_ADDRESS, &["link_address (connector=? AND address=?)"]);
 }
 

@@ -97,6 +97,26 @@ async fn a_reopened_store_gives_claimed_rows_again_in_doubt() {
 }
 
 #[tokio::test]
+async fn what_was_cut_off_may_have_made_any_of_the_states_since() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
+    kit.settle(&kit.claim_of(dir, &bob).await.unwrap(), linked("b")).await;
+    // Its row begins behind the newest change then.
+    kit.store.mark(dir, vec![bob.row], Reason::Resync, kit.now()).await.unwrap();
+    for (one, name) in [(&ada, "grace"), (&bob, "rob")] {
+        kit.claim_of(dir, one).await.unwrap();
+        kit.change(one, name, "first").await;
+        kit.change(one, name, "second").await;
+    }
+    let kit = kit.reopened().await;
+    let earlier = async |one| kit.case(&kit.claim_of(dir, one).await.unwrap()).await.earlier;
+    let names = earlier(&ada).await.into_iter().map(|state| state["userName"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["ada", "grace", "grace"]);
+    assert!(earlier(&bob).await.is_empty(), "a link says where the entry is");
+}
+
+#[tokio::test]
 async fn what_a_lane_could_not_give_back_is_taken_back_when_connectors_are_registered() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;

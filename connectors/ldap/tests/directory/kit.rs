@@ -112,6 +112,7 @@ pub(crate) trait WorkExt {
     fn without(self, forbid: fn(&mut Permit)) -> Work;
     fn after(self, days: i64) -> Work;
     fn in_doubt(self) -> Work;
+    fn earlier(self, before: Resource) -> Work;
 }
 
 impl WorkExt for Work {
@@ -138,6 +139,12 @@ impl WorkExt for Work {
     fn in_doubt(mut self) -> Work {
         self.in_doubt = true;
         self
+    }
+
+    /// In doubt since it was this.
+    fn earlier(mut self, before: Resource) -> Work {
+        self.earlier.push(before);
+        self.in_doubt()
     }
 }
 

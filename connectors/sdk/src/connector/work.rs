@@ -31,6 +31,9 @@ pub struct Work {
     pub link: Option<Link>,
     /// An earlier attempt was cut off: the target may or may not have carried it out.
     pub in_doubt: bool,
+    /// What the resource was since such an attempt, oldest first, where nothing is linked: the target
+    /// may hold it as any of these, under a name that it had then.
+    pub earlier: Vec<Resource>,
     pub permit: Permit,
     /// Whose the target's other entries are.
     pub owners: Arc<dyn Owners>,

@@ -98,6 +98,7 @@ pub fn work(wanted: Wanted) -> Work {
         password: None,
         link: None,
         in_doubt: false,
+        earlier: Vec::new(),
         permit: Permit::ALL,
         owners: Arc::new(NoOwners),
         attempt: 1,
