@@ -1,29 +1,33 @@
 //! One connector's deliveries: how many at once, how fast, and when none at all.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use governor::{DefaultDirectRateLimiter, Quota};
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{self, DeliveryError, Rate};
+use scim_relay_sdk::connector::{self, DeliveryError};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outcome::Verdict;
+use super::rate::Rates;
+use super::slots::Slots;
 use super::{Breaker, Health, LaneSettings, Shared, backoff, deliver};
 use crate::metrics;
-use crate::store::{Claim, Outcome, Paused, Settlement};
+use crate::store::{Claim, OrgId, Outcome, Paused, Settlement};
 
-/// Claims taken ahead of free slots, for each slot: one commit then serves many deliveries.
-const AHEAD: usize = 8;
-/// Claims taken at once, at most.
-const MAX_CLAIMS: usize = 256;
+/// Claims taken ahead of free slots, at most, for each slot: one commit then serves many deliveries.
+const AHEAD: usize = 7;
+/// And for all of them.
+const MOST_AHEAD: usize = 256;
+/// What is claimed begins within this time, or is given back: it is kept from newer content, and the
+/// lane from what has become more urgent.
+const SOON: Duration = Duration::from_secs(1);
 /// The longest sleep without looking: a clock that jumps is noticed by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(2);
@@ -39,8 +43,16 @@ struct State {
     paused: watch::Sender<Option<Paused>>,
     /// A slot came free, or someone wants the lane to look again.
     nudge: Notify,
-    in_flight: AtomicUsize,
+    slots: Mutex<Slots>,
+    /// The rate allows nothing before this.
+    resting: watch::Sender<Option<Instant>>,
     last_delivered: AtomicI64,
+}
+
+impl State {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Handle {
@@ -50,7 +62,7 @@ impl Handle {
         Health {
             paused: state.paused.borrow().clone(),
             trouble: state.breaker.borrow().trouble().cloned(),
-            in_flight: state.in_flight.load(Ordering::Relaxed),
+            in_flight: state.slots().taken(),
             last_delivered: (last > 0).then(|| Timestamp::from_millisecond(last).ok()).flatten(),
         }
     }
@@ -78,23 +90,19 @@ pub(super) fn start(shared: &Shared, settings: LaneSettings, stop: CancellationT
         breaker: watch::Sender::new(Breaker::default()),
         paused: watch::Sender::new(settings.paused.clone()),
         nudge: Notify::new(),
-        in_flight: AtomicUsize::new(0),
+        slots: Mutex::new(Slots::new(settings.concurrency)),
+        resting: watch::Sender::new(None),
         last_delivered: AtomicI64::new(0),
     };
-    let rates: Vec<Rate> =
-        [settings.rate, settings.connector.rate()].into_iter().flatten().collect();
-    let ahead = rates.iter().map(|rate| 2 * a_second(*rate) as usize).min().unwrap_or(MAX_CLAIMS);
-    let most = (settings.concurrency * AHEAD).min(ahead.max(settings.concurrency)).min(MAX_CLAIMS);
     let core = Arc::new(Core {
         shared: shared.clone(),
-        limiters: rates.into_iter().filter_map(limiter).collect(),
+        rates: Rates::new([settings.rate, settings.connector.rate()].into_iter().flatten()),
         settings,
         state,
         stop,
     });
     let tasks = TaskTracker::new();
-    let lane =
-        Lane { core: Arc::clone(&core), tasks: tasks.clone(), claimed: VecDeque::new(), most };
+    let lane = Lane::new(Arc::clone(&core), tasks.clone());
     // Tracked twice: by the lane, so that a reload can wait for it, and by the daemon.
     shared.tasks.spawn(tasks.track_future(lane.run()));
     tasks.close();
@@ -105,24 +113,23 @@ pub(super) fn start(shared: &Shared, settings: LaneSettings, stop: CancellationT
 pub(super) struct Core {
     pub(super) shared: Shared,
     pub(super) settings: LaneSettings,
-    limiters: Vec<DefaultDirectRateLimiter>,
+    rates: Rates,
     state: State,
     stop: CancellationToken,
 }
 
 impl Core {
-    /// Waits until the rate allows one more; `false` if the lane stops before that.
+    /// Waits until the rate allows one more; `false` if that is not soon, or the lane stops before.
     pub(super) async fn may_go(&self) -> bool {
-        let leave = async {
-            for limiter in &self.limiters {
-                limiter.until_ready().await;
-            }
-        };
-        tokio::select! {
+        let leave = tokio::select! {
             biased;
-            () = self.halted() => false,
-            () = leave => true,
+            () = self.halted() => return false,
+            leave = self.rates.leave(SOON) => leave,
+        };
+        if let Err(wait) = leave {
+            self.state.resting.send_replace(Some(Instant::now() + wait));
         }
+        leave.is_ok()
     }
 
     /// Until nothing more may be begun.
@@ -166,12 +173,20 @@ struct Lane {
     core: Arc<Core>,
     tasks: TaskTracker,
     claimed: VecDeque<Claim>,
-    /// How many are claimed ahead of free slots: about as many as begin within two seconds, so that
-    /// what waits here is not kept from newer content for long.
-    most: usize,
+    /// How many are claimed ahead of free slots: more and more while they begin at once, and none
+    /// once they have not.
+    ahead: usize,
+    /// When there was last a claim, and whether it brought all that was asked for.
+    last_claim: Instant,
+    was_full: bool,
 }
 
 impl Lane {
+    fn new(core: Arc<Core>, tasks: TaskTracker) -> Self {
+        let claimed = VecDeque::new();
+        Self { core, tasks, claimed, ahead: 0, last_claim: Instant::now(), was_full: false }
+    }
+
     async fn run(mut self) {
         let core = Arc::clone(&self.core);
         let mut bell = core.shared.store.bell();
@@ -201,37 +216,68 @@ impl Lane {
             self.give_back().await;
             return Some(wait);
         }
-        let free = self.free_slots();
-        if self.claimed.len() < self.core.settings.concurrency {
-            match self.claim().await {
-                Ok(()) => {}
-                Err(wait) => return Some(wait),
+        if let Some(wait) = self.rest() {
+            self.give_back().await;
+            return Some(wait);
+        }
+        if self.waits_too_long() {
+            self.ahead = 0;
+            self.give_back().await;
+        }
+        self.begin();
+        let free = self.core.state.slots().free();
+        // Before they run out, so that no slot waits for a commit.
+        if self.claimed.len() < self.ahead.div_ceil(2).min(self.core.settings.concurrency).max(free)
+        {
+            if let Err(wait) = self.claim(free).await {
+                return Some(wait);
             }
+            self.begin();
         }
-        if self.claimed.is_empty() {
-            return Some(self.until_next_due().await);
+        // A slot that comes free nudges.
+        if self.core.state.slots().free() == 0 {
+            let too_long = SOON.saturating_sub(self.last_claim.elapsed());
+            return Some(if self.claimed.is_empty() { LOOK_AGAIN } else { too_long });
         }
-        if free == 0 {
-            return Some(LOOK_AGAIN);
+        Some(self.until_next_due().await)
+    }
+
+    /// How long the rate allows nothing more, if it does not.
+    fn rest(&self) -> Option<Duration> {
+        let until = (*self.core.state.resting.borrow())?;
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            self.core.state.resting.send_replace(None);
+            return None;
         }
-        for _ in 0..free {
-            let Some(claim) = self.claimed.pop_front() else { break };
+        Some(wait.min(LOOK_AGAIN))
+    }
+
+    fn waits_too_long(&self) -> bool {
+        !self.claimed.is_empty() && self.last_claim.elapsed() >= SOON
+    }
+
+    /// Begins as many of those that are claimed as there are slots for.
+    fn begin(&mut self) {
+        loop {
+            let next = self.core.state.slots().take(&mut self.claimed);
+            let Some(claim) = next else { return };
             self.spawn(claim);
         }
-        // With slots still free and rows still due, look at once; a slot that comes free nudges.
-        if self.free_slots() > 0 { None } else { Some(LOOK_AGAIN) }
     }
 
-    fn free_slots(&self) -> usize {
-        let in_flight = self.core.state.in_flight.load(Ordering::Acquire);
-        self.core.settings.concurrency.saturating_sub(in_flight)
-    }
-
-    async fn claim(&mut self) -> Result<(), Duration> {
-        let Core { shared, settings, .. } = &*self.core;
-        let limit = self.most.saturating_sub(self.claimed.len());
-        match shared.store.claim(settings.id, limit, shared.clock.now()).await {
+    async fn claim(&mut self, free: usize) -> Result<(), Duration> {
+        let Core { shared, settings, state, .. } = &*self.core;
+        if self.was_full && self.last_claim.elapsed() < SOON / 2 {
+            let most = (AHEAD * settings.concurrency).min(MOST_AHEAD);
+            self.ahead = (2 * self.ahead + 1).min(most);
+        }
+        let rows = (free + self.ahead).saturating_sub(self.claimed.len());
+        let room = state.slots().room(&self.claimed, rows);
+        match shared.store.claim(settings.id, room, shared.clock.now()).await {
             Ok(claims) => {
+                self.was_full = claims.len() == rows;
+                self.last_claim = Instant::now();
                 self.claimed.extend(claims);
                 Ok(())
             }
@@ -243,8 +289,9 @@ impl Lane {
     }
 
     async fn until_next_due(&self) -> Duration {
-        let shared = &self.core.shared;
-        match shared.store.next_due(self.core.settings.id).await {
+        let Core { shared, settings, state, .. } = &*self.core;
+        let room = state.slots().room(&self.claimed, 1);
+        match shared.store.next_due(settings.id, room).await {
             Ok(Some(due)) => {
                 let wait = Duration::try_from(due.duration_since(shared.clock.now()));
                 wait.unwrap_or_default().clamp(Duration::from_millis(1), LOOK_AGAIN)
@@ -256,9 +303,12 @@ impl Lane {
 
     fn spawn(&self, claim: Claim) {
         let core = Arc::clone(&self.core);
-        core.state.in_flight.fetch_add(1, Ordering::AcqRel);
         self.core.shared.tasks.spawn(self.tasks.track_future(async move {
-            let slot = Slot(&core.state);
+            let slot = Slot {
+                state: &core.state,
+                organization: claim.organization,
+                is_retry: claim.is_retry,
+            };
             tokio::select! {
                 () = deliver::deliver(&core, claim) => {}
                 // The claim stays taken on disk; the next start gives it out again, in doubt.
@@ -339,23 +389,15 @@ impl Lane {
 }
 
 /// A slot in use; free again when dropped, whatever happened.
-struct Slot<'a>(&'a State);
+struct Slot<'a> {
+    state: &'a State,
+    organization: OrgId,
+    is_retry: bool,
+}
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.0.nudge.notify_one();
+        self.state.slots().give_back(self.organization, self.is_retry);
+        self.state.nudge.notify_one();
     }
-}
-
-fn limiter(rate: Rate) -> Option<DefaultDirectRateLimiter> {
-    let count = NonZeroU32::new(rate.count)?;
-    let quota =
-        Quota::with_period(rate.per / count.get())?.allow_burst(NonZeroU32::new(a_second(rate))?);
-    Some(DefaultDirectRateLimiter::direct(quota))
-}
-
-/// A second's worth, and at least one: a rate of 600 a minute is no burst of 600.
-fn a_second(rate: Rate) -> u32 {
-    (f64::from(rate.count) / rate.per.as_secs_f64()).ceil().max(1.0) as u32
 }

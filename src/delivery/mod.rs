@@ -15,6 +15,8 @@ mod fanout;
 mod lane;
 mod outcome;
 mod owners;
+mod rate;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -112,5 +112,7 @@ fn imagined(
         dirty_at: now,
         in_doubt: false,
         approved: false,
+        is_retry: false,
+        background: false,
     }
 }

@@ -142,16 +142,13 @@ pub trait Store: Send + Sync {
 
     /// Rings after a commit that made work. It carries no data.
     fn bell(&self) -> watch::Receiver<u64>;
-    /// Takes up to `limit` rows that are due, organizations in turn. One whose name somebody had who
-    /// was deleted waits until the target has let go of that one.
-    async fn claim(
-        &self,
-        connector: ConnectorId,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Claim>>;
-    /// When the next row falls due; in the past, if one is due already.
-    async fn next_due(&self, connector: ConnectorId) -> Result<Option<Timestamp>>;
+    /// Takes rows that are due, in the order in which they are to begin: what is fresh, what has failed
+    /// and what is done in the background in turns, and in each of them the organizations. One whose
+    /// name somebody had who was deleted waits until the target has let go of that one.
+    async fn claim(&self, connector: ConnectorId, room: Room, now: Timestamp)
+    -> Result<Vec<Claim>>;
+    /// When the next row falls due that there is room for; in the past, if one is due already.
+    async fn next_due(&self, connector: ConnectorId, room: Room) -> Result<Option<Timestamp>>;
     /// What a claim is about; `None` when there is nothing left to do for it.
     async fn case(&self, claim: &Claim) -> Result<Option<Case>>;
     /// Everybody in a group, as events name them.

@@ -331,6 +331,14 @@ impl Reason {
     }
 }
 
+/// For how many rows a lane has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub rows: usize,
+    /// How many of them may be such as have failed before.
+    pub retries: usize,
+}
+
 /// A row that was claimed: nobody else works on it until it is settled.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -349,6 +357,10 @@ pub struct Claim {
     pub in_doubt: bool,
     /// A person approved what it asks for.
     pub approved: bool,
+    /// It has failed before.
+    pub is_retry: bool,
+    /// It was marked with many others, so that nobody waits for this one.
+    pub background: bool,
 }
 
 /// What a claim is about, read at one moment.

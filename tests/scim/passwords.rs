@@ -2,7 +2,7 @@
 
 use http::Method;
 use scim_relay::clock::Clock as _;
-use scim_relay::store::{ConnectorId, Registration};
+use scim_relay::store::{ConnectorId, Registration, Room};
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -50,7 +50,11 @@ async fn passing_on() -> (Relay, ConnectorId) {
 
 /// What the connector would be given for this person.
 async fn passed_on(relay: &Relay, connector: ConnectorId, id: &str) -> Option<String> {
-    let claims = relay.store.claim(connector, 10, relay.clock.now()).await.unwrap();
+    let claims = relay
+        .store
+        .claim(connector, Room { rows: 10, retries: 10 }, relay.clock.now())
+        .await
+        .unwrap();
     let mut found = None;
     for claim in claims {
         let case = relay.store.case(&claim).await.unwrap().unwrap();

@@ -1,6 +1,5 @@
 //! A connector that does as it is told, and an engine around it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -242,6 +241,7 @@ pub(super) struct Kit {
     clock: Arc<SetClock>,
     organization: OrgId,
     info: Arc<OrganizationInfo>,
+    next_door: (OrgId, Arc<OrganizationInfo>),
     connectors: Vec<(ConnectorId, Arc<str>, Arc<Fake>, Wish)>,
     engine: Option<Engine>,
 }
@@ -255,7 +255,13 @@ impl Kit {
     async fn on(folder: TempDir, clock: Arc<SetClock>) -> Self {
         let store = Arc::new(SqliteStore::open(folder.path(), |_, _| {}).unwrap());
         let info = testing::organization();
-        let organization = store.organizations(vec![info.key.to_string()]).await.unwrap()[0];
+        let key: Arc<str> = "next-door".into();
+        let neighbour =
+            OrganizationInfo { key: Arc::clone(&key), ..OrganizationInfo::clone(&info) };
+        let keys = vec![info.key.to_string(), key.to_string()];
+        let [organization, next_door] = store.organizations(keys).await.unwrap()[..] else {
+            panic!("two were asked for")
+        };
         Self {
             store,
             folder,
@@ -266,6 +272,7 @@ impl Kit {
             clock,
             organization,
             info,
+            next_door: (next_door, Arc::new(neighbour)),
             connectors: Vec::new(),
             engine: None,
         }
@@ -292,7 +299,7 @@ impl Kit {
             enabled: true,
             backfills: true,
             fingerprint: String::new(),
-            organizations: vec![Arc::clone(&self.info.key)],
+            organizations: vec![Arc::clone(&self.info.key), Arc::clone(&self.next_door.1.key)],
         });
         let ids = self.store.register(registrations.collect()).await.unwrap();
         for (connector, id) in self.connectors.iter_mut().zip(ids) {
@@ -318,7 +325,9 @@ impl Kit {
                 users: wish.scope.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap()),
                 groups: wish.groups.map(|text| scim_relay_sdk::scim::Filter::parse(text).unwrap()),
             },
-            organizations: HashMap::from([(Arc::clone(&self.info.key), Arc::clone(&self.info))]),
+            organizations: [&self.info, &self.next_door.1]
+                .map(|info| (Arc::clone(&info.key), Arc::clone(info)))
+                .into(),
             concurrency: wish.concurrency,
             rate: wish.rate,
             timeout: wish.timeout,
@@ -377,13 +386,20 @@ impl Kit {
     }
 
     pub(super) async fn user(&self, name: &str) -> Stored {
+        self.user_in(self.organization, name).await
+    }
+
+    /// A user of the other organization that the connectors serve.
+    pub(super) async fn neighbour(&self, name: &str) -> Stored {
+        self.user_in(self.next_door.0, name).await
+    }
+
+    async fn user_in(&self, organization: OrgId, name: &str) -> Stored {
         let id = ids::resource_id(self.now());
         let kind = ResourceKind::User;
         let content = content(name, "");
-        let written = self
-            .store
-            .create(self.organization, kind, id, content, Vec::new(), self.origin())
-            .await;
+        let written =
+            self.store.create(organization, kind, id, content, Vec::new(), self.origin()).await;
         match written.unwrap() {
             Written::Done { stored, .. } => stored,
             other => panic!("not written: {other:?}"),

@@ -3,7 +3,7 @@
 use scim_relay_sdk::connector::{DeliveryError, Semantics, Verb, Work};
 
 use super::kit::{Answer, Fake, Kit, Wish, busy, eventually, refused};
-use crate::store::{EntryFilter, State, Store, Touch};
+use crate::store::{EntryFilter, Room, State, Store, Touch};
 
 /// A welcome for each user that is created, by userName.
 fn welcome(work: &Work) -> Option<String> {
@@ -83,7 +83,7 @@ async fn what_was_claimed_and_never_begun_is_in_no_doubt() {
     let mut kit = Kit::new().await;
     kit.add("target", mail(), Wish::default()).await;
     kit.user("ada").await;
-    kit.store.claim(kit.id(), 10, kit.now()).await.unwrap();
+    kit.store.claim(kit.id(), Room { rows: 10, retries: 10 }, kit.now()).await.unwrap();
     let mut kit = kit.cut_off_and_reopened().await;
     kit.fake().does(unless_in_doubt);
     kit.start();

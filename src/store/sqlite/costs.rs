@@ -12,16 +12,17 @@ use scim_relay_sdk::scim::{
 };
 use uuid::Uuid;
 
+use super::claims::Turns;
 use super::list::List;
-use super::queue::Turns;
 use super::registry::Subscribers;
-use super::{cases, open, queue, registry, resources, settle};
+use super::{cases, claims, open, registry, resources, settle};
 use crate::store::{
     ConnectorId, Content, ListRequest, Listing, Lookups, OrgId, Origin, Outcome, Registration,
-    Scribe, Settlement, Update, Wanted,
+    Room, Scribe, Settlement, Update, Wanted,
 };
 
 const NOW: Timestamp = Timestamp::constant(1_788_220_800, 0);
+const ROOM: Room = Room { rows: 10, retries: 10 };
 const ORIGIN: Origin = Origin { token: None, now: NOW };
 /// The group's own id; its members' are 1 and so on.
 const GROUP: ResourceId = ResourceId(Uuid::from_u128(u128::MAX));
@@ -105,7 +106,7 @@ impl Scene {
     fn deliver(&self) {
         for connector in self.connectors {
             let mut turns = Turns::default();
-            for claim in queue::claim(&self.c, connector, 10, NOW, &mut turns).unwrap() {
+            for claim in claims::claim(&self.c, connector, ROOM, NOW, &mut turns).unwrap() {
                 let case = cases::case(&self.c, &claim, &"north".into()).unwrap().unwrap();
                 if let Some(MemberDelta::All(_)) = case.members {
                     panic!("the whole group was read");

@@ -63,7 +63,7 @@ pub(super) fn walk(c: &Connection, now: Timestamp) -> Result<bool> {
         })
         .map_err(sql)?;
     let reason = Reason::parse(&reason).unwrap_or(Reason::Resync);
-    queue::mark(c, connector, &rows, reason, now)?;
+    queue::mark(c, connector, &rows, reason, true, now)?;
     match rows.last() {
         Some(last) if rows.len() == CHUNK => {
             c.execute("UPDATE fanout SET cursor = ?2 WHERE id = ?1", [id, last.0]).map_err(sql)?

@@ -8,7 +8,7 @@ use scim_relay_sdk::connector::{Link, Owner, Stage};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::{is_taken, kind_of, millis, queue, rows, sql, time};
-use crate::store::{ConnectorId, OrgId, Reason, Result, RowId, Settlement};
+use crate::store::{Claim, ConnectorId, OrgId, Reason, Result, RowId, Settlement};
 
 /// Of a link whose entry is gone: its last address still says who leaves a group.
 pub(super) const GONE: i64 = 3;
@@ -236,7 +236,8 @@ fn mark_groups(
         })
         .map_err(sql)?;
     }
-    queue::mark(c, claim.connector, &groups, Reason::Members, settlement.now)
+    let Claim { connector, background, .. } = *claim;
+    queue::mark(c, connector, &groups, Reason::Members, background, settlement.now)
 }
 
 pub(super) const GROUPS_OF: &str = "SELECT group_id FROM member WHERE member_id = ?1";

@@ -2,6 +2,7 @@
 //! and readers beside it.
 
 mod cases;
+mod claims;
 #[cfg(test)]
 mod costs;
 mod cursor;
@@ -46,8 +47,8 @@ use scim_relay_sdk::connector::{MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
+use self::claims::Turns;
 use self::list::List;
-use self::queue::Turns;
 use self::readers::Readers;
 use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
@@ -55,7 +56,7 @@ use super::{
     AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion, DriftRow, Entry,
     EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow, NewRequest, NewRun,
     NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Reason, Registration, RequestFilter,
-    RequestRow, Result, RowId, RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored,
+    RequestRow, Result, Room, RowId, RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored,
     TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
 use crate::vault::KeyId;
@@ -95,7 +96,7 @@ impl SqliteStore {
         let lock = open::lock(folder)?;
         let path = folder.join(FILE);
         let connection = open::writer(&path)?;
-        queue::take_back(&connection)?;
+        claims::cut_off(&connection)?;
         let ledger_key = open::key(&connection, "ledger_key")?;
         let cursor_key = open::key(&connection, "cursor_key")?;
         let latest = queue::latest(&connection)?;
@@ -181,7 +182,7 @@ impl Store for SqliteStore {
             .write(move |c| {
                 // No lane runs while connectors are registered, so whatever is still claimed was
                 // left behind by one that could not give it back.
-                queue::take_back(c)?;
+                claims::take_back(c)?;
                 let ids = registry::register(c, &connectors)?;
                 // Inside the writer, so that no write in between goes by the old list.
                 *subscribers.write().unwrap_or_else(PoisonError::into_inner) =
@@ -322,24 +323,24 @@ impl Store for SqliteStore {
     async fn claim(
         &self,
         connector: ConnectorId,
-        limit: usize,
+        room: Room,
         now: Timestamp,
     ) -> Result<Vec<Claim>> {
         self.mind_the_clock(now).await?;
         // Every commit rings, so most looks find nothing: they must not cost a commit themselves.
-        if !self.readers.look_up(|c| queue::is_due(c, connector, now)).await? {
+        if !self.readers.look_up(|c| claims::is_due(c, connector, room, now)).await? {
             return Ok(Vec::new());
         }
         let turns = Arc::clone(&self.turns);
         self.background(move |c| {
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-            queue::claim(c, connector, limit, now, &mut turns).map(Done::quiet)
+            claims::claim(c, connector, room, now, &mut turns).map(Done::quiet)
         })
         .await
     }
 
-    async fn next_due(&self, connector: ConnectorId) -> Result<Option<Timestamp>> {
-        self.readers.look_up(|c| queue::next_due(c, connector)).await
+    async fn next_due(&self, connector: ConnectorId, room: Room) -> Result<Option<Timestamp>> {
+        self.readers.look_up(|c| claims::next_due(c, connector, room)).await
     }
 
     async fn case(&self, claim: &Claim) -> Result<Option<Case>> {
@@ -368,7 +369,8 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<()> {
         self.background(move |c| {
-            queue::mark(c, connector, &resources, reason, now).map(Done::ringing)
+            let background = reason == Reason::Drift;
+            queue::mark(c, connector, &resources, reason, background, now).map(Done::ringing)
         })
         .await
     }

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, held, index, links, list, members, open, passwords, prune, queue, requests, rows,
-    settle, touch,
+    cases, claims, held, index, links, list, members, open, passwords, prune, queue, requests,
+    rows, settle, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -47,18 +47,22 @@ fn check(query: &str, by: &[&str]) {
 
 #[test]
 fn lanes_look_and_claim_by_index() {
-    check(queue::IS_DUE, &["queue_due (connector=? AND organization=? AND due<?)"]);
-    check(queue::DUE, &["queue_due (connector=? AND organization=? AND due<?)"]);
-    check(queue::NEXT_DUE, &["queue_due (connector=? AND organization=?)"]);
+    let due = "queue_due (connector=? AND organization=? AND class=? AND due<?)";
+    for query in [claims::IS_DUE, claims::WHO_WAITS, claims::DUE] {
+        check(query, &[due]);
+    }
+    check(claims::NEXT_DUE, &["queue_due (connector=? AND organization=? AND class=?)"]);
     check(queue::OLDEST, &["queue_dirty (connector=?)"]);
     check(
-        queue::FORMER,
+        claims::FORMER,
         &[
             "resource_former (organization=? AND kind=? AND <expr>=?",
             "PRIMARY KEY (connector=? AND resource=?)",
         ],
     );
-    check(queue::TAKE_BACK, &["queue_leased"]);
+    for query in [claims::CUT_OFF, claims::TAKE_BACK] {
+        check(query, &["queue_leased"]);
+    }
 }
 
 #[test]

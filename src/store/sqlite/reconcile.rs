@@ -123,7 +123,7 @@ pub(super) fn take_orphan(
     )
     .and_then(|mut s| s.execute(params![connector.0, row, target_id, address, millis(now)]))
     .map_err(sql)?;
-    queue::mark(c, connector, &[RowId(row)], Reason::Drift, now)?;
+    queue::mark(c, connector, &[RowId(row)], Reason::Drift, true, now)?;
     Ok(true)
 }
 

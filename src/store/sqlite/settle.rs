@@ -7,7 +7,7 @@ use scim_relay_sdk::scim::ResourceKey;
 
 use super::links::{self, Landed};
 use super::writer::Done;
-use super::{kind_number, millis, passwords, queue, sql};
+use super::{claims, kind_number, millis, passwords, queue, sql};
 use crate::store::{Outcome, Reason, Result, Settlement};
 
 /// Waits are followed this far when a circle of them is looked for.
@@ -21,6 +21,9 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
         return Ok(Done::quiet(()));
     };
     let Settlement { outcome, covers, member_mark, now, .. } = settlement;
+    if row.cuts > 0 && !matches!(outcome, Outcome::Released) {
+        row.survived(c)?;
+    }
     match outcome {
         Outcome::Delivered { link, revisit, .. } => {
             if row.landed(c, settlement, link.as_ref())? {
@@ -47,7 +50,7 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
             row.wake_waiting(c, *now)?;
         }
         Outcome::Waiting { on, due } => row.wait(c, on, *due, *now)?,
-        Outcome::Released => row.release(c)?,
+        Outcome::Released => claims::release(c, row.connector, row.resource)?,
     }
     // Whatever this frees is the same connector's, whose lane looks again when a slot comes free.
     Ok(Done::quiet(()))
@@ -63,13 +66,15 @@ struct Row {
     read_mark: i64,
     mark: i64,
     first_failed: Option<i64>,
+    /// Processes that ended while they had it, in a row.
+    cuts: i64,
 }
 
 impl Row {
     fn read(c: &Connection, settlement: &Settlement) -> Result<Option<Self>> {
         let claim = &settlement.claim;
         c.prepare_cached(
-            "SELECT q.mark, q.first_failed, c.every_event, q.organization
+            "SELECT q.mark, q.first_failed, c.every_event, q.organization, q.cuts
              FROM queue q JOIN connector c ON c.id = q.connector
              WHERE q.connector = ?1 AND q.resource = ?2 AND q.epoch = ?3 AND q.leased IS NOT NULL",
         )
@@ -83,11 +88,20 @@ impl Row {
                     read_mark: settlement.mark,
                     mark: row.get(0)?,
                     first_failed: row.get(1)?,
+                    cuts: row.get(4)?,
                 })
             })
             .optional()
         })
         .map_err(sql)
+    }
+
+    /// It came to an end, whichever, and the process did not.
+    fn survived(&self, c: &Connection) -> Result<()> {
+        c.prepare_cached("UPDATE queue SET cuts = 0 WHERE connector = ?1 AND resource = ?2")
+            .and_then(|mut s| s.execute([self.connector, self.resource]))
+            .map_err(sql)?;
+        Ok(())
     }
 
     /// For a target that wants the result, something newer is there: start afresh with it.
@@ -170,7 +184,7 @@ impl Row {
 
     fn schedule(&self, c: &Connection, since: i64, due: Timestamp, now: Timestamp) -> Result<()> {
         c.prepare_cached(
-            "UPDATE queue SET state = 2, since = ?3, due = ?4, dirty_at = ?5, reason = ?6, entire = 0,
+            "UPDATE queue SET state = 2, background = 1, since = ?3, due = ?4, dirty_at = ?5, reason = ?6, entire = 0,
                     attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
                     leased = NULL, doubt = 0
              WHERE connector = ?1 AND resource = ?2",
@@ -321,13 +335,6 @@ impl Row {
             other = next;
         }
         Ok(false)
-    }
-
-    fn release(&self, c: &Connection) -> Result<()> {
-        c.prepare_cached("UPDATE queue SET leased = NULL WHERE connector = ?1 AND resource = ?2")
-            .and_then(|mut s| s.execute([self.connector, self.resource]))
-            .map_err(sql)?;
-        Ok(())
     }
 
     fn wake_waiting(&self, c: &Connection, now: Timestamp) -> Result<()> {

@@ -19,8 +19,8 @@ use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
     Backlog, Case, Claim, ConnectorId, Content, Decided, Deletion, Entry, EntryFilter, Held,
     HeldFilter, HeldPlace, ListRequest, Listing, Lookups, Memberships, NewToken, OrgId, Origin,
-    Outcome, Pick, Registration, Result, Scribe, Settlement, State, Store, Stored, Touch, Update,
-    Verdict, Wanted, Written,
+    Outcome, Pick, Registration, Result, Room, Scribe, Settlement, State, Store, Stored, Touch,
+    Update, Verdict, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -186,7 +186,12 @@ impl Kit {
     }
 
     pub(super) async fn claim(&self, connector: ConnectorId) -> Vec<Claim> {
-        self.store.claim(connector, 1_000, self.now()).await.unwrap()
+        self.claim_some(connector, 1_000).await
+    }
+
+    pub(super) async fn claim_some(&self, connector: ConnectorId, rows: usize) -> Vec<Claim> {
+        let room = Room { rows, retries: rows };
+        self.store.claim(connector, room, self.now()).await.unwrap()
     }
 
     /// The claim of this one resource; others are given back.

@@ -17,5 +17,6 @@ mod people;
 mod properties;
 mod queue;
 mod requests;
+mod turns;
 mod upkeep;
 mod writes;

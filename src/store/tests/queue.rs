@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::connector::{Action, HoldKind};
 
 use super::kit::{Kit, directory, link, linked, parked, unlinked};
-use crate::store::{Outcome, Reason, State, Store, Verdict};
+use crate::store::{Outcome, Reason, Room, State, Store, Verdict};
+
+const ANY: Room = Room { rows: 1, retries: 1 };
 
 fn retry(kit: &Kit, seconds: i64) -> Outcome {
     let due = kit.now() + SignedDuration::from_secs(seconds);
@@ -139,7 +141,7 @@ async fn a_retry_waits_until_it_is_due_and_counts() {
     assert_eq!((entry.state, entry.attempts), (State::Retrying, 1));
     assert_eq!(entry.last_error.as_deref(), Some("busy"));
     assert_eq!(
-        kit.store.next_due(dir).await.unwrap(),
+        kit.store.next_due(dir, ANY).await.unwrap(),
         Some(kit.now() + SignedDuration::from_secs(10))
     );
     assert!(kit.claim(dir).await.is_empty());
@@ -148,7 +150,7 @@ async fn a_retry_waits_until_it_is_due_and_counts() {
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     assert_eq!((claim.attempts, claim.first_failed), (1, Some(failed)));
     assert_eq!(
-        kit.store.next_due(dir).await.unwrap(),
+        kit.store.next_due(dir, ANY).await.unwrap(),
         None,
         "what is claimed is nobody's to wait for"
     );
@@ -353,10 +355,10 @@ async fn a_big_organization_does_not_starve_a_small_one() {
     for number in 0..3 {
         kit.user_in(kit.south, &format!("south{number}")).await;
     }
-    let claims = kit.store.claim(dir, 10, kit.now()).await.unwrap();
+    let claims = kit.claim_some(dir, 10).await;
     assert_eq!(claims.len(), 10);
     assert_eq!(claims.iter().filter(|claim| claim.organization == kit.south).count(), 3);
-    let claims = kit.store.claim(dir, 10, kit.now()).await.unwrap();
+    let claims = kit.claim_some(dir, 10).await;
     assert_eq!(claims.len(), 10, "what the small one leaves over is the big one's");
 }
 
@@ -370,7 +372,7 @@ async fn with_fewer_slots_than_organizations_they_take_turns() {
     }
     let mut served = Vec::new();
     for _ in 0..4 {
-        let claims = kit.store.claim(dir, 1, kit.now()).await.unwrap();
+        let claims = kit.claim_some(dir, 1).await;
         served.push(claims[0].organization == kit.north);
     }
     assert_eq!(served.iter().filter(|north| **north).count(), 2, "{served:?}");
