@@ -171,7 +171,7 @@ fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdic
 fn unreadable(core: &Core, claim: &Claim, error: &StoreError) -> Verdict {
     let (settings, now) = (&core.settings, core.shared.clock.now());
     tracing::warn!(connector = %settings.name, resource = claim.resource.0, %error, "cannot read what is to be delivered");
-    let counted = matches!(error, StoreError::Broken(_));
+    let counted = !matches!(error, StoreError::Busy(_));
     outcome::unreadable(settings, claim, error.to_string(), counted, now, backoff::dice())
 }
 

@@ -68,6 +68,11 @@ impl From<DirectoryError> for Failure {
                 let detail = "the relay cannot store anything just now; try again";
                 Self { error: scim::Error::new(503, None, detail), retry_after: Some(BUSY) }
             }
+            DirectoryError::Store(StoreError::Damaged(cause)) => {
+                tracing::error!(cause, "a request was put off: the database cannot be read");
+                let detail = "the relay cannot read what it has stored; its log says more";
+                Self { error: scim::Error::new(503, None, detail), retry_after: Some(BUSY) }
+            }
             DirectoryError::Store(broken) => Self::internal(&broken.to_string()),
         }
     }

@@ -36,6 +36,9 @@ pub enum StoreError {
     /// What was read makes no sense, or an operation is wrong.
     #[error("the store failed: {0}")]
     Broken(String),
+    /// What is on the disk is not what was written there. It stays as it is, for a person.
+    #[error("{0}")]
+    Damaged(String),
     /// The database cannot be opened; says what to do.
     #[error("{0}")]
     Open(String),

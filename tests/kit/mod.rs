@@ -2,9 +2,11 @@
 //! writes to as real servers, and a provider that pushes.
 
 pub(crate) mod dice;
+pub(crate) mod disk;
 pub(crate) mod load;
 pub(crate) mod provider;
 pub(crate) mod proxy;
+pub(crate) mod recording;
 pub(crate) mod relay;
 pub(crate) mod rude;
 pub(crate) mod targets;

@@ -1,6 +1,7 @@
 //! The relay: the real program in a folder of its own, started, killed, stopped and started again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -16,6 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::disk::Disk;
 use super::provider::Provider;
 use super::until;
 
@@ -37,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) lines: String,
     connectors: BTreeMap<String, String>,
     data: Option<PathBuf>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Setup {
@@ -62,22 +65,31 @@ impl Setup {
         self
     }
 
+    /// Puts the database on a disk that can be looked at and broken.
+    pub(crate) fn disk(mut self, disk: &Disk) -> Self {
+        self.environment = disk.environment();
+        self
+    }
+
     pub(crate) async fn start(self) -> Relay {
+        let mut relay = self.install();
+        relay.restart().await;
+        relay
+    }
+
+    /// Everything but the start.
+    pub(crate) fn install(self) -> Relay {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (address, console) = own_addresses();
-        let mut relay = Relay {
-            address,
-            console,
-            data: self.data.unwrap_or_else(|| folder.path().join("data")),
-            folder,
-            process: None,
-        };
+        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        let mut environment = self.environment;
+        environment.push(("RELAY_DISK_FOLDER", data.clone().into()));
+        let relay = Relay { address, console, data, folder, environment, process: None };
         relay.write_main_file(&self.organizations, &self.lines);
         fs::create_dir(relay.path("connectors.d")).expect("a folder for the connectors");
         for (name, text) in &self.connectors {
             relay.write_connector(name, text);
         }
-        relay.restart().await;
         relay
     }
 }
@@ -98,8 +110,10 @@ pub(crate) struct Relay {
     address: String,
     /// Those of the console.
     pub(crate) console: String,
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     folder: TempDir,
+    /// What the daemon alone is started with.
+    environment: Vec<(&'static str, OsString)>,
     process: Option<Child>,
 }
 
@@ -176,6 +190,7 @@ impl Relay {
         let child = self
             .program()
             .arg("serve")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -223,6 +238,11 @@ impl Relay {
     /// SIGTERM; how it ended.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("-TERM");
+        self.ended().await
+    }
+
+    /// How it ends by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.process.take().expect("it runs");
         let mut status = None;
         until("the relay has stopped", async || {

@@ -1,6 +1,7 @@
 //! A receiver of events, with an answer that a test sets.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ pub(crate) struct Event {
     /// What it was answered with.
     pub(crate) status: u16,
     pub(crate) at: Instant,
+    /// How long the file given to [`Webhooks::measure`] was then.
+    pub(crate) position: u64,
 }
 
 impl Event {
@@ -50,6 +53,7 @@ struct Inner {
     events: Vec<Event>,
     /// For those who are not simply taken, by userName.
     answers: BTreeMap<String, Answering>,
+    measured: Option<PathBuf>,
 }
 
 type Shared = Arc<Mutex<Inner>>;
@@ -77,6 +81,11 @@ impl Webhooks {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
+    }
+
+    /// Notes with each event from now on how long this file is.
+    pub(crate) fn measure(&self, file: PathBuf) {
+        lock(&self.inner).measured = Some(file);
     }
 
     /// What events of this person (by userName) are answered with from now on.
@@ -115,7 +124,9 @@ async fn receive(State(inner): State<Shared>, headers: HeaderMap, body: Bytes) -
     let mut inner = lock(&inner);
     let name = body["data"]["resource"]["userName"].as_str().unwrap_or_default();
     let Answering { status, retry_after } = inner.answers.get(name).copied().unwrap_or(TAKEN);
-    inner.events.push(Event { id, body, status, at: Instant::now() });
+    let measured = inner.measured.as_ref().and_then(|file| std::fs::metadata(file).ok());
+    let position = measured.map_or(0, |file| file.len());
+    inner.events.push(Event { id, body, status, at: Instant::now(), position });
     let status = http::StatusCode::from_u16(status).expect("a test sets a status that exists");
     let mut response = status.into_response();
     if let Some(seconds) = retry_after {

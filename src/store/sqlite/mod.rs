@@ -2,6 +2,7 @@
 //! and readers beside it.
 
 mod cases;
+mod checkpoint;
 mod claims;
 #[cfg(test)]
 mod costs;
@@ -103,9 +104,7 @@ impl SqliteStore {
         let subscribers = registry::subscribers(&connection)?;
         let keys = registry::organization_keys(&connection)?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, Box::new(commits)).map_err(|error| {
-            StoreError::Open(format!("cannot start the writer thread: {error}"))
-        })?;
+        let writer = Writer::start(connection, Box::new(commits))?;
         Ok(Self {
             writer,
             readers,
@@ -566,7 +565,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// What an SQLite error means to us: no room and locked files heal, everything else is broken.
+/// What an SQLite error means to us: no room and locked files heal.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn sql(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
@@ -578,6 +577,10 @@ fn sql(error: rusqlite::Error) -> StoreError {
             | ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen,
         ) => StoreError::Busy(error.to_string()),
+        // SQLite also takes a page that the disk cannot read for a damaged one.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged(format!("a part of {FILE} is damaged or cannot be read: {error}"))
+        }
         _ => StoreError::Broken(error.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
@@ -22,6 +23,9 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// is in the kernel's cache.
 const WRITER_CACHE: i64 = 8_192;
 const READER_CACHE: i64 = 1_024;
+
+/// How long a lock of another process on the database is waited for.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Holds the data directory for this process; the kernel lets go of it when the process ends, so
 /// there is no stale lock.
@@ -113,7 +117,7 @@ fn pragmas(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     // Negative: a size instead of a number of pages.
     connection.pragma_update(None, "cache_size", -cache)?;
     connection.set_prepared_statement_cache_capacity(200);
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     // FULL is per connection; NORMAL would lose the last commits in a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
@@ -125,7 +129,9 @@ fn pragmas(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let runner = migrations::migrations::runner();
+    // Each step with its entry in the history, or else one that was cut off in between would be
+    // done twice.
+    let runner = migrations::migrations::runner().set_grouped(true);
     let known = runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or(0);
     let found: i64 = connection
         .query_row(
@@ -172,6 +178,30 @@ pub(super) fn key(c: &Connection, name: &str) -> Result<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_is_cut_off_after_any_commit_is_finished_by_the_next() {
+        let mut commits = 0;
+        loop {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(super::super::FILE);
+            let mut cut_off = Connection::open(&path).unwrap();
+            let mut left = commits;
+            let is_over = move || {
+                left -= 1;
+                left < 0
+            };
+            cut_off.commit_hook(Some(is_over)).unwrap();
+            let finished = migrate(&mut cut_off, &path).is_ok();
+            drop(cut_off);
+            migrate(&mut Connection::open(&path).unwrap(), &path).unwrap();
+            if finished {
+                break;
+            }
+            commits += 1;
+        }
+        assert!(commits > 0, "it was cut off");
+    }
 
     #[test]
     fn who_was_there_before_labels_were_has_one() {

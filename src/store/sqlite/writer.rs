@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
 use tokio::sync::{oneshot, watch};
 
+use super::checkpoint::{self, Checkpoints};
 use super::sql;
 use crate::store::{Result, StoreError};
 
@@ -27,6 +28,9 @@ const BACKGROUND_SHARE: usize = 128;
 const PATIENCE: Duration = Duration::from_millis(2);
 /// Waiting requests beyond which a further one is refused: some seconds of work.
 const MAX_WAITING: usize = 8_192;
+/// How long a request waits for its commit to begin. Where a disk is slow, being told to come again
+/// is better than silence.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 /// The exit code after a failed sync: `EX_IOERR` of sysexits.h.
 const EXIT_IO: i32 = 74;
 
@@ -66,6 +70,8 @@ trait Job: Send {
     /// Runs inside its savepoint; `false` undoes it.
     fn run(&mut self, connection: &Connection) -> bool;
     fn rings(&self) -> bool;
+    /// Since when it waits.
+    fn since(&self) -> Instant;
     /// Answers whoever waits, once the commit has (or has not) happened.
     fn finish(self: Box<Self>, commit: &Result<()>);
 }
@@ -73,6 +79,7 @@ trait Job: Send {
 struct Pending<T> {
     work: Option<Work<T>>,
     result: Option<Result<Done<T>>>,
+    since: Instant,
     reply: oneshot::Sender<Result<T>>,
 }
 
@@ -97,12 +104,16 @@ impl<T: Send> Job for Pending<T> {
         matches!(self.result, Some(Ok(Done { ring: true, .. })))
     }
 
+    fn since(&self) -> Instant {
+        self.since
+    }
+
     fn finish(self: Box<Self>, commit: &Result<()>) {
         let answer = match (self.result, commit) {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(done)), Ok(())) => Ok(done.value),
-            (Some(Ok(_)), Err(error)) => Err(error.clone()),
-            (None, _) => Err(StoreError::Busy("the writer stopped".to_owned())),
+            (Some(Ok(_)) | None, Err(error)) => Err(error.clone()),
+            (None, Ok(())) => Err(StoreError::Busy("the writer stopped".to_owned())),
         };
         // Whoever asked may have gone; the work stands all the same.
         drop(self.reply.send(answer));
@@ -138,6 +149,17 @@ impl Queues {
         }
         Some(batch)
     }
+
+    /// Requests that have waited for too long.
+    fn take_late(&mut self, wait: Duration) -> Vec<Box<dyn Job>> {
+        let late = self.foreground.iter().take_while(|job| job.since().elapsed() >= wait).count();
+        self.foreground.drain(..late).collect()
+    }
+
+    fn take_all(&mut self) -> impl Iterator<Item = Box<dyn Job>> {
+        self.patience_ends = None;
+        self.foreground.drain(..).chain(self.background.drain(..))
+    }
 }
 
 struct Shared {
@@ -162,9 +184,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. `commits` hears how long each commit took and how many it served.
     pub(super) fn start(
-        connection: Connection,
+        mut connection: Connection,
         commits: Box<dyn Fn(Duration, usize) + Send + Sync>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self> {
+        let checkpoints = Checkpoints::take_over(&mut connection).map_err(sql)?;
         let shared = Arc::new(Shared {
             queues: Mutex::default(),
             woken: Condvar::new(),
@@ -173,7 +196,10 @@ impl Writer {
         });
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || run(&shared, &connection)
+            move || Committing { shared, connection, checkpoints, failing: false }.run()
+        });
+        let thread = thread.map_err(|error| {
+            StoreError::Open(format!("cannot start the writer thread: {error}"))
         })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -189,7 +215,12 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { work: Some(Box::new(work)), result: None, reply });
+        let job = Box::new(Pending {
+            work: Some(Box::new(work)),
+            result: None,
+            since: Instant::now(),
+            reply,
+        });
         {
             let mut queues = self.shared.queues();
             if queues.closing {
@@ -230,16 +261,15 @@ impl Drop for Writer {
     }
 }
 
-fn run(shared: &Shared, connection: &Connection) {
-    while let Some(batch) = next_batch(shared) {
-        commit(shared, connection, batch);
-    }
-}
-
 /// Waits for work; `None` when closing and nothing is left.
 fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
     let mut queues = shared.queues();
     loop {
+        for job in queues.take_late(MAX_WAIT) {
+            let waited =
+                format!("a write has waited for {} seconds", job.since().elapsed().as_secs());
+            job.finish(&Err(StoreError::Busy(waited)));
+        }
         if let Some(batch) = queues.take() {
             return Some(batch);
         }
@@ -254,43 +284,79 @@ fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
     }
 }
 
-fn commit(shared: &Shared, connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
-    let begun = Instant::now();
-    let outcome = in_transaction(connection, &mut batch);
-    if let Err(error) = &outcome {
-        tracing::error!(%error, waiting = batch.len(), "a commit failed; nothing of it was acknowledged");
-        if !connection.is_autocommit()
+/// What the thread works with.
+struct Committing {
+    shared: Arc<Shared>,
+    connection: Connection,
+    checkpoints: Checkpoints,
+    /// Whether the last commit failed: it is the change that is worth a line in the log.
+    failing: bool,
+}
+
+impl Committing {
+    fn run(mut self) {
+        while let Some(batch) = next_batch(&self.shared) {
+            self.commit(batch);
+            if let Err(error) = self.checkpoints.after_commit(&self.connection) {
+                end_where_the_disk_lies(&error);
+            }
+        }
+        checkpoint::last(&self.connection);
+    }
+
+    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let (shared, connection) = (&self.shared, &self.connection);
+        let begun = Instant::now();
+        let outcome = match statement(connection, "BEGIN IMMEDIATE") {
+            Ok(()) => in_transaction(connection, &mut batch),
+            Err(error) => {
+                // Another process holds the database, and was waited for: nobody waits twice.
+                batch.extend(shared.queues().take_all());
+                Err(error)
+            }
+        };
+        if outcome.is_err()
+            && !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "and could not be rolled back");
+            tracing::error!(%error, "a commit that failed could not be rolled back");
         }
-    }
-    (shared.commits)(begun.elapsed(), batch.len());
-    let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
-    for job in batch {
-        job.finish(&outcome);
-    }
-    if rings {
-        shared.bell.send_modify(|count| *count = count.wrapping_add(1));
+        match &outcome {
+            Err(error) if self.failing => tracing::debug!(%error, "commits still fail"),
+            Err(error) => {
+                tracing::error!(%error, "commits fail: nothing is acknowledged until they go again");
+            }
+            Ok(()) if self.failing => tracing::info!("commits go again"),
+            Ok(()) => {}
+        }
+        self.failing = outcome.is_err();
+        (shared.commits)(begun.elapsed(), batch.len());
+        let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
+        for job in batch {
+            job.finish(&outcome);
+        }
+        if rings {
+            shared.bell.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 }
 
+fn statement(connection: &Connection, text: &str) -> Result<()> {
+    connection.prepare_cached(text).and_then(|mut s| s.execute([])).map_err(sql)?;
+    Ok(())
+}
+
 fn in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<()> {
-    let run = |statement: &str| -> Result<()> {
-        connection.prepare_cached(statement).and_then(|mut s| s.execute([])).map_err(sql)?;
-        Ok(())
-    };
-    run("BEGIN IMMEDIATE")?;
     for job in batch.iter_mut() {
-        run("SAVEPOINT job")?;
+        statement(connection, "SAVEPOINT job")?;
         if !job.run(connection) {
             // A full disk can have ended the whole transaction already.
             if connection.is_autocommit() {
                 return Err(StoreError::Busy("the disk refused a write".to_owned()));
             }
-            run("ROLLBACK TO job")?;
+            statement(connection, "ROLLBACK TO job")?;
         }
-        run("RELEASE job")?;
+        statement(connection, "RELEASE job")?;
     }
     connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).map_err(|error| {
         end_where_the_disk_lies(&error);
@@ -345,7 +411,8 @@ mod tests {
             gate.recv().unwrap_err();
             Ok(Done::quiet(()))
         });
-        let job = Box::new(Pending { work: Some(work), result: None, reply });
+        let since = Instant::now();
+        let job = Box::new(Pending { work: Some(work), result: None, since, reply });
         writer.shared.queues().foreground.push_back(job);
         writer.shared.woken.notify_one();
         has_begun.await.unwrap();
@@ -409,6 +476,20 @@ mod tests {
         );
         background.and(foreground).unwrap();
         assert_eq!(writer.write(Urgency::Foreground, words).await.unwrap(), ["asked", "settled"]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_waited_for_too_long_is_put_off_and_background_work_is_not() {
+        let (_folder, writer) = writer();
+        let (_open, _held) = hold(&writer).await;
+        let nothing = |urgency| Box::pin(writer.write(urgency, |_| Ok(Done::quiet(()))));
+        let mut request = nothing(Urgency::Foreground);
+        let mut settlement = nothing(Urgency::Background);
+        assert!(futures_util::poll!(&mut request).is_pending());
+        assert!(futures_util::poll!(&mut settlement).is_pending());
+        assert_eq!(writer.shared.queues().take_late(MAX_WAIT).len(), 0);
+        assert_eq!(writer.shared.queues().take_late(Duration::ZERO).len(), 1);
+        assert_eq!(writer.shared.queues().background.len(), 1);
     }
 
     #[tokio::test]

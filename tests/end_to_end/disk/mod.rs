@@ -1,0 +1,4 @@
+//! What a disk can do to the relay: lose what was not synced, refuse, fail, be slow, lie.
+
+mod faults;
+mod power_cut;
