@@ -138,7 +138,7 @@ impl Removal {
         match kind {
             HoldKind::Removal => Some(Self::Entry),
             HoldKind::MemberRemoval => Some(Self::Member),
-            HoldKind::TakeOver => None,
+            HoldKind::TakeOver | HoldKind::FirstRun => None,
         }
     }
 }

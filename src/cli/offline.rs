@@ -1,5 +1,6 @@
 //! `preview --file`: a mapping tried on a resource that nobody has sent yet, without a daemon.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -160,6 +161,8 @@ fn imagine(
         link: None,
         change,
         password: None,
+        bygone: BTreeSet::new(),
+        first_run: false,
         members: (is_group && connector.wants_members()).then(|| MemberDelta::All(Vec::new())),
         gone: false,
         mark: 0,

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Permit, Verb, Wanted, Work};
+use scim_relay_sdk::connector::{Verb, Wanted, Work};
 use scim_relay_sdk::scim::ResourceKind;
 
 use super::lane::Core;
 use super::outcome::{self, Attempt, Verdict, verdict};
 use super::owners::Linked;
+use super::permission::{self, Terms};
 use super::{LaneSettings, Shared, backoff, work};
 use crate::metrics;
-use crate::safety::FirstRun;
 use crate::store::{Case, Claim, Once, OnceKey, Outcome, Reason, Settlement, StoreError};
 
 /// Steps (connect, bind, search, write, read back, ...) that one delivery may take: it gets that
@@ -52,7 +52,7 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     *read = Read { mark: case.mark, covers: case.covers, member_mark: case.member_mark };
     let now = shared.clock.now();
     let judged = catch_unwind(AssertUnwindSafe(|| judge(settings, claim, case, now)));
-    let Judged { mut work, once, reaches, introduces } = match judged {
+    let Judged { mut work, terms, once, reaches, introduces } = match judged {
         Ok(Some(judged)) => judged,
         Ok(None) => return outcome::nothing(),
         Err(_) => return ended(core, claim, Attempt::Panicked, claim.in_doubt),
@@ -79,10 +79,14 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
         }
     }
     let begun = Instant::now();
-    let attempt = attempt(settings, &work).await;
+    let in_doubt = work.in_doubt;
+    let attempt = permission::attempt(core, claim, work, &terms).await;
     let label = metrics::Connector { connector: settings.name.to_string() };
     shared.metrics.delivery_duration.get_or_create(&label).observe(begun.elapsed().as_secs_f64());
-    let verdict = ended(core, claim, attempt, work.in_doubt);
+    let verdict = match attempt {
+        Ok(attempt) => ended(core, claim, attempt, in_doubt),
+        Err(error) => unreadable(core, claim, &error),
+    };
     if let Some(key) = &once {
         note(shared, key, verdict.happened).await;
     }
@@ -92,6 +96,7 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
 /// What is to be done at the target.
 struct Judged {
     work: Work,
+    terms: Terms,
     /// Under which key, if once only.
     once: Option<OnceKey>,
     /// Whether it reaches the target at all.
@@ -102,17 +107,11 @@ struct Judged {
 }
 
 /// `None` if nothing is to be done.
-fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> Option<Judged> {
+fn judge(settings: &LaneSettings, claim: &Claim, mut case: Case, now: Timestamp) -> Option<Judged> {
     let organization = settings.organizations.get(&case.key.organization)?;
     let resource = work::resource(&case, organization);
-    let permit = Permit {
-        remove: true,
-        remove_members: true,
-        // Approved as it was then: not what has changed since.
-        take_over: settings.safety.first_run == FirstRun::Go
-            || (claim.approved && case.mark == claim.mark),
-        step_aside: claim.reason == Reason::GiveWay,
-    };
+    let terms = Terms { bygone: std::mem::take(&mut case.bygone), first_run: case.first_run };
+    let permit = permission::granted(claim);
     let connector = settings.connector.as_ref();
     let password = settings.vault.as_ref().zip(case.password.clone()).and_then(|(vault, sealed)| {
         let opened = vault.open(&case.key, &sealed);
@@ -146,10 +145,11 @@ fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> 
     let introduces =
         is_late && is_created && work.link.is_none() && work.key.kind == ResourceKind::Group;
     let reaches = connector.reaches(&work);
-    Some(Judged { work, once, reaches, introduces })
+    Some(Judged { work, terms, once, reaches, introduces })
 }
 
-async fn attempt(settings: &LaneSettings, work: &Work) -> Attempt {
+/// Calls the connector, once.
+pub(super) async fn call(settings: &LaneSettings, work: &Work) -> Attempt {
     let limit = settings.timeout.saturating_mul(STEPS);
     let delivery = AssertUnwindSafe(settings.connector.deliver(work)).catch_unwind();
     match tokio::time::timeout(limit, delivery).await {

@@ -1,14 +1,14 @@
 //! One connector's deliveries: how many at once, how fast, and when none at all.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
-use scim_relay_sdk::connector::{self, DeliveryError};
+use jiff::{SignedDuration, Timestamp};
+use scim_relay_sdk::connector::{self, DeliveryError, HoldKind};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use super::rate::Rates;
 use super::slots::Slots;
 use super::{Breaker, Health, LaneSettings, Shared, backoff, deliver};
 use crate::metrics;
-use crate::store::{Claim, OrgId, Outcome, Paused, Settlement};
+use crate::store::{Claim, OrgId, Outcome, Paused, Settlement, StoreError};
 
 /// Claims taken ahead of free slots, at most, for each slot: one commit then serves many deliveries.
 const AHEAD: usize = 7;
@@ -30,6 +30,8 @@ const MOST_AHEAD: usize = 256;
 const SOON: Duration = Duration::from_secs(1);
 /// The longest sleep without looking: a clock that jumps is noticed by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// To count what was delivered may take a second where that is a million.
+const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(2);
 
 /// A running lane, from outside.
@@ -97,6 +99,7 @@ pub(super) fn start(shared: &Shared, settings: LaneSettings, stop: CancellationT
     let core = Arc::new(Core {
         shared: shared.clone(),
         rates: Rates::new([settings.rate, settings.connector.rate()].into_iter().flatten()),
+        delivered: Mutex::default(),
         settings,
         state,
         stop,
@@ -114,6 +117,8 @@ pub(super) struct Core {
     pub(super) shared: Shared,
     pub(super) settings: LaneSettings,
     rates: Rates,
+    /// What limits are a share of, as last counted.
+    delivered: Mutex<HashMap<HoldKind, (Timestamp, u64)>>,
     state: State,
     stop: CancellationToken,
 }
@@ -130,6 +135,25 @@ impl Core {
             self.state.resting.send_replace(Some(Instant::now() + wait));
         }
         leave.is_ok()
+    }
+
+    /// How much the connector has delivered of what this kind removes, as of a minute ago at most.
+    pub(super) async fn delivered(
+        &self,
+        kind: HoldKind,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let known =
+            self.delivered.lock().unwrap_or_else(PoisonError::into_inner).get(&kind).copied();
+        if let Some((at, count)) = known
+            && now.duration_since(at).abs() < COUNTED_FOR
+        {
+            return Ok(count);
+        }
+        let count = self.shared.store.delivered(self.settings.id, kind, now).await?;
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.insert(kind, (now, count));
+        Ok(count)
     }
 
     /// Until nothing more may be begun.

@@ -15,6 +15,7 @@ mod fanout;
 mod lane;
 mod outcome;
 mod owners;
+mod permission;
 mod rate;
 mod slots;
 #[cfg(test)]

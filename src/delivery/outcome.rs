@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Decision, Delivered, DeliveryError, Period};
+use scim_relay_sdk::connector::{Decision, Delivered, DeliveryError, HoldKind, Link, Period};
 
 use super::LaneSettings;
 use crate::store::{Claim, Outcome};
@@ -11,6 +11,19 @@ use crate::store::{Claim, Outcome};
 /// How one attempt ended.
 pub(super) enum Attempt {
     Answered(Result<Delivered, DeliveryError>),
+    /// A person must approve it first. `link`: of a group that is in line but for those who should
+    /// leave it.
+    Held {
+        kind: HoldKind,
+        count: u64,
+        summary: String,
+        link: Option<Link>,
+    },
+    /// A person said no to what it asks for.
+    Rejected {
+        error: String,
+        link: Option<Link>,
+    },
     /// It took longer than a delivery may.
     TimedOut(Duration),
     Panicked,
@@ -73,6 +86,17 @@ pub(super) fn verdict(
             };
         }
         Attempt::Answered(Err(error)) => error,
+        Attempt::Held { kind, count, summary, link } => {
+            return held(kind, count, summary, link, (!in_doubt).then_some(false));
+        }
+        Attempt::Rejected { error, link } => {
+            let happened = (!in_doubt).then_some(false);
+            let outcome = match link {
+                Some(link) => Outcome::Partly { link, error },
+                None => Outcome::Parked { error },
+            };
+            return Verdict { outcome, word: "parked", trouble: None, happened };
+        }
         Attempt::TimedOut(limit) => DeliveryError::in_doubt(format!("no end after {limit:?}")),
         Attempt::Panicked if claim.attempts + 1 >= MAX_PANICS => {
             let failures = claim.attempts + 1;
@@ -89,12 +113,7 @@ pub(super) fn verdict(
             retry(settings, claim, &error, due, happened, now)
         }
         Decision::Park => parked(error.chain(), happened),
-        Decision::Hold { kind, summary } => Verdict {
-            outcome: Outcome::Held { kind, summary },
-            word: "held",
-            trouble: None,
-            happened,
-        },
+        Decision::Hold { kind, count, summary } => held(kind, count, summary, None, happened),
         Decision::After(on) => {
             if let Some(verdict) = given_up(settings, claim, &error, happened, now) {
                 return verdict;
@@ -139,6 +158,17 @@ pub(super) fn unreadable(
 
 fn parked(error: String, happened: Option<bool>) -> Verdict {
     Verdict { outcome: Outcome::Parked { error }, word: "parked", trouble: None, happened }
+}
+
+fn held(
+    kind: HoldKind,
+    count: u64,
+    summary: String,
+    link: Option<Link>,
+    happened: Option<bool>,
+) -> Verdict {
+    let outcome = Outcome::Held { kind, count, summary, link };
+    Verdict { outcome, word: "held", trouble: None, happened }
 }
 
 fn retry(

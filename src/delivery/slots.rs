@@ -86,7 +86,8 @@ mod tests {
             first_failed: None,
             dirty_at: Timestamp::UNIX_EPOCH,
             in_doubt: false,
-            approved: false,
+            due: Timestamp::UNIX_EPOCH,
+            held: None,
             is_retry,
             background: false,
         }

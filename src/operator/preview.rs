@@ -111,8 +111,9 @@ fn imagined(
         first_failed: None,
         dirty_at: now,
         in_doubt: false,
-        approved: false,
         is_retry: false,
         background: false,
+        due: now,
+        held: None,
     }
 }

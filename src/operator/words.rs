@@ -9,6 +9,7 @@ pub fn held(kind: &str, count: u64) -> String {
         Some(HoldKind::Removal) => ("removal", "removals"),
         Some(HoldKind::MemberRemoval) => ("removal of members", "removals of members"),
         Some(HoldKind::TakeOver) => ("take-over", "take-overs"),
+        Some(HoldKind::FirstRun) => ("new entry", "new entries"),
         None => ("entry", "entries"),
     };
     counted(count, one, many)

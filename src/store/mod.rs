@@ -17,7 +17,7 @@ mod types;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{MemberRef, Owner};
+use scim_relay_sdk::connector::{HoldKind, MemberRef, Owner};
 use scim_relay_sdk::scim::{Membership, ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
@@ -156,6 +156,19 @@ pub trait Store: Send + Sync {
     async fn case(&self, claim: &Claim) -> Result<Option<Case>>;
     /// Everybody in a group, as events name them.
     async fn roster(&self, group: RowId) -> Result<Vec<MemberRef>>;
+    /// Whether a claim may do what it asks for. Yes is on disk before this returns, and is counted
+    /// once for all attempts of an hour. What was held stays so until a person approves the row.
+    async fn allow(&self, claim: &Claim, ask: Ask, now: Timestamp) -> Result<Allowed>;
+    /// What was done and what waits, of each kind.
+    async fn removals(&self, connector: ConnectorId, now: Timestamp) -> Result<Vec<Removals>>;
+    /// How much a connector has delivered of what this kind removes (entries, or memberships),
+    /// before the removals of this hour.
+    async fn delivered(
+        &self,
+        connector: ConnectorId,
+        kind: HoldKind,
+        now: Timestamp,
+    ) -> Result<u64>;
     async fn settle(&self, settlement: Settlement) -> Result<()>;
     /// Marks resources dirty at a connector.
     async fn mark(

@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -355,12 +356,14 @@ pub struct Claim {
     pub dirty_at: Timestamp,
     /// An earlier attempt was cut off.
     pub in_doubt: bool,
-    /// A person approved what it asks for.
-    pub approved: bool,
     /// It has failed before.
     pub is_retry: bool,
     /// It was marked with many others, so that nobody waits for this one.
     pub background: bool,
+    /// When it fell due.
+    pub due: Timestamp,
+    /// What it was held for, before or after a person's word, and not delivered since.
+    pub held: Option<HoldKind>,
 }
 
 /// What a claim is about, read at one moment.
@@ -379,6 +382,11 @@ pub struct Case {
     pub link: Option<Link>,
     pub change: Option<Change>,
     pub members: Option<MemberDelta>,
+    /// Of those who left, the addresses that cost nobody anything: a former name of somebody who
+    /// stays, or an entry that is gone or deactivated, which was counted as a removal itself.
+    pub bygone: BTreeSet<String>,
+    /// It was there before the connector came, and that has held nothing of it yet.
+    pub first_run: bool,
     /// The password that the connector has not got yet.
     pub password: Option<Sealed>,
     /// Gone by now, whatever the change says that this is about.
@@ -413,14 +421,55 @@ pub enum Outcome {
     Retry { due: Timestamp, error: String, counted: bool, in_doubt: bool },
     /// Until a person looks.
     Parked { error: String },
-    /// Until a person approves.
-    Held { kind: HoldKind, summary: String },
+    /// Until a person approves. `link`: of a group that is in line but for those who should leave it.
+    Held { kind: HoldKind, count: u64, summary: String, link: Option<Link> },
     /// Until that one has settled; again at `due`, where it is not waiting for anything itself.
     Waiting { on: ResourceKey, due: Timestamp },
     /// The target's concern it is not, or not any more: in line as it is.
     Nothing,
     /// Not tried: given back as it was.
     Released,
+}
+
+/// A connector's wish to do what a person may have to approve first.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub kind: HoldKind,
+    /// How many entries, or members of a group.
+    pub count: u64,
+    /// How many an hour allows, those included that wait; [`u64::MAX`]: any number.
+    pub limit: u64,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Written down as done: go on.
+    Yes,
+    No(Refusal),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// With what was done within the hour and with what waits, it would be too many. `waiting` is
+    /// counted no further than `limit` and one more.
+    Limit { executed: u64, waiting: u64, limit: u64 },
+    /// It was held for this before, and only a person frees it.
+    Held,
+    /// A person said no, and why.
+    Rejected(String),
+}
+
+/// Where a connector stands with one kind of what people approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removals {
+    pub kind: HoldKind,
+    /// Done within the hour without a person's word.
+    pub executed: u64,
+    /// Held, or on its way and to be asked for.
+    pub waiting: u64,
+    /// Rows of the queue that are held.
+    pub held: u64,
 }
 
 /// A queue row, for people.
@@ -440,6 +489,7 @@ pub struct Entry {
     pub in_flight: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,
+    /// While it is held.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hold_kind: Option<String>,
 }

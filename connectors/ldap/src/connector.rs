@@ -129,7 +129,11 @@ pub(crate) fn demand_removal(
     work: &Work,
     summary: impl FnOnce() -> String,
 ) -> Result<(), DeliveryError> {
-    if work.permit.remove { Ok(()) } else { Err(DeliveryError::hold(HoldKind::Removal, summary())) }
+    if work.permit.remove {
+        Ok(())
+    } else {
+        Err(DeliveryError::hold(HoldKind::Removal, 1, summary()))
+    }
 }
 
 /// Nothing is held, and nothing was to be done.

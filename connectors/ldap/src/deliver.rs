@@ -14,7 +14,7 @@ use crate::error::{Kind, code};
 use crate::locate::{Claim, Found, MAKER, Site};
 use crate::password::Hidden;
 use crate::project::{self, Goal, Posture, Seal};
-use crate::rename::Renamed;
+use crate::rename::{Renamed, demand_name};
 use crate::transport::{Entry, Modification};
 
 /// The entry after it was brought in line.
@@ -150,6 +150,7 @@ impl Ldap {
         if let Some(action) = removal {
             demand_removal(work, || summary(action, &found, goal))?;
         }
+        demand_name(work, &found, goal)?;
         let adopted = found.claim != Claim::Linked;
 
         let (entry, renamed) = match self.renamed(work, found, goal, anchor).await? {

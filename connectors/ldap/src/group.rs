@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use scim_relay_sdk::connector::{
-    Action, Delivered, DeliveryError, HoldKind, Member, MemberDelta, Resource, Wanted, Work,
+    Action, Delivered, DeliveryError, Member, MemberDelta, MemberRemovals, Resource, Wanted, Work,
 };
 
 use crate::config::Groups;
@@ -60,8 +60,16 @@ impl Ldap {
         };
         let action = match found {
             Some(found) => {
-                demand_removal(work, || format!("delete the group `{}`", found.entry.dn))?;
-                self.remove(&found.entry.dn).await?;
+                let dn = &found.entry.dn;
+                demand_removal(work, || format!("delete the group `{dn}`"))?;
+                if work.permit.members != MemberRemovals::UpTo(u64::MAX) {
+                    let (_, members) = self.members_of(groups, dn).await?;
+                    let count = members.len();
+                    work.permit.members.demand(count, || {
+                        format!("delete the group `{dn}` with {}", counted(count))
+                    })?;
+                }
+                self.remove(dn).await?;
                 Action::Deleted
             }
             None if work.link.is_none() => Action::Ignored,
@@ -173,7 +181,7 @@ impl Ldap {
         work: &Work,
         dn: &str,
     ) -> Result<(), DeliveryError> {
-        if work.permit.remove_members {
+        if matches!(work.permit.members, MemberRemovals::Leave | MemberRemovals::UpTo(u64::MAX)) {
             return Ok(());
         }
         let leaving = match &work.members {
@@ -184,7 +192,7 @@ impl Ldap {
                 missing(&current, &addresses(members)).len()
             }
         };
-        if leaving == 0 { Ok(()) } else { Err(hold_members(leaving, dn)) }
+        demand_leaving(work, leaving, dn)
     }
 
     /// A group's members: those that stand for nobody, and the others.
@@ -219,6 +227,10 @@ impl Ldap {
                 .await
             }
             Some(MemberDelta::Changed { joined: members, left: leavers }) => {
+                let leavers: &[Member] = match work.permit.members {
+                    MemberRemovals::Leave => &[],
+                    MemberRemovals::UpTo(_) => leavers,
+                };
                 let (joined, left) = (addresses(members), addresses(leavers));
                 match self.try_members(groups, dn, joined.clone(), left.clone()).await {
                     // Somebody was faster: a late twin of this work, a hand, the server's own
@@ -274,9 +286,10 @@ impl Ldap {
     ) -> Result<bool, DeliveryError> {
         let (fillers, current) = self.members_of(groups, dn).await?;
         let mut delta = difference(&current);
-        if !delta.left.is_empty() && !work.permit.remove_members {
-            return Err(hold_members(delta.left.len(), dn));
+        if work.permit.members == MemberRemovals::Leave {
+            delta.left.clear();
         }
+        demand_leaving(work, delta.left.len(), dn)?;
         let empty = current.len() + delta.joined.len() == delta.left.len();
         if !empty {
             delta.unfill = fillers;
@@ -369,9 +382,12 @@ impl Ldap {
     }
 }
 
-fn hold_members(count: usize, dn: &str) -> DeliveryError {
-    let noun = if count == 1 { "member" } else { "members" };
-    DeliveryError::hold(HoldKind::MemberRemoval, format!("remove {count} {noun} from `{dn}`"))
+fn demand_leaving(work: &Work, count: usize, dn: &str) -> Result<(), DeliveryError> {
+    work.permit.members.demand(count, || format!("remove {} from `{dn}`", counted(count)))
+}
+
+fn counted(members: usize) -> String {
+    format!("{members} {}", if members == 1 { "member" } else { "members" })
 }
 
 fn failed(fault: Fault, dn: &str) -> DeliveryError {

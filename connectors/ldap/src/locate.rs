@@ -58,6 +58,7 @@ impl Found {
         match &self.claim {
             Claim::TakeOver(how) if !work.permit.take_over => Err(DeliveryError::hold(
                 HoldKind::TakeOver,
+                1,
                 format!("take over `{}`, which was there before the relay ({how})", self.entry.dn),
             )),
             _ => Ok(()),

@@ -1,12 +1,12 @@
 //! Bringing an entry under its right name, which another entry may have still.
 
-use scim_relay_sdk::connector::{DeliveryError, Work};
+use scim_relay_sdk::connector::{DeliveryError, HoldKind, Work};
 
 use crate::connector::Ldap;
 use crate::deliver::{reads, unreadable};
 use crate::dn::{Dn, Rdn};
 use crate::error::{Fault, Kind, code};
-use crate::locate::Found;
+use crate::locate::{Claim, Found};
 use crate::project::Goal;
 use crate::transport::{Entry, NewName};
 
@@ -73,6 +73,15 @@ impl Ldap {
         let dn = dn.to_string();
         self.read(&dn, attributes).await?.ok_or_else(|| unreadable(&dn))
     }
+}
+
+/// Answers [`DeliveryError::Hold`] if the linked entry would get another name and may not.
+pub(crate) fn demand_name(work: &Work, found: &Found, goal: &Goal) -> Result<(), DeliveryError> {
+    if work.permit.rename || found.claim != Claim::Linked || found.dn == goal.dn {
+        return Ok(());
+    }
+    let summary = format!("rename `{}` to `{}`", found.entry.dn, goal.dn);
+    Err(DeliveryError::hold(HoldKind::Removal, 1, summary))
 }
 
 /// A name that nobody else has or gets, in the same place.

@@ -276,7 +276,7 @@ async fn what_needs_a_permission_is_held_and_gets_it_once() {
         if work.permit.take_over {
             Answer::Done
         } else {
-            Answer::Fail(DeliveryError::hold(HoldKind::TakeOver, "uid=ada was there before"))
+            Answer::Fail(DeliveryError::hold(HoldKind::TakeOver, 1, "uid=ada was there before"))
         }
     });
     let ada = kit.user("ada").await;

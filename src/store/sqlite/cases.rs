@@ -8,6 +8,7 @@ use scim_relay_sdk::connector::{Change, Member, MemberDelta, Stage, Verb};
 use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKey, ResourceKind};
 use serde_json::json;
 
+use super::links::ACTIVE;
 use super::{kind_of, links, members, passwords, queue, resources, rows, sql, time};
 use crate::store::{Case, Claim, ConnectorId, OrgId, Reason, Result, RowId, Stored};
 
@@ -26,6 +27,8 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         link,
         change: None,
         members: None,
+        bygone: BTreeSet::new(),
+        first_run: is_first_run(c, claim)?,
         password: passwords::due(c, claim.connector, claim.resource)?,
         gone: deleted,
         mark: mark(c, claim)?,
@@ -58,9 +61,10 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
     if manner.members && stored.kind == ResourceKind::Group && !deleted {
         // While a group was deactivated, nobody told its target who came and went.
         let is_new = case.link.as_ref().is_none_or(|link| link.stage != Stage::Active);
-        let (members, upto) = members_of(c, claim, is_new, organization)?;
-        case.members = Some(members);
-        case.member_mark = upto;
+        let told = members_of(c, claim, is_new, organization)?;
+        case.members = Some(told.members);
+        case.bygone = told.bygone;
+        case.member_mark = told.upto;
     }
     Ok(Some(case))
 }
@@ -160,27 +164,53 @@ fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
     }))
 }
 
-/// Who a group's target must hear of, and up to which member mark that goes.
+/// Whether the resource was there before the connector was, which never held anything of it.
+fn is_first_run(c: &Connection, claim: &Claim) -> Result<bool> {
+    c.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM subscription
+                        WHERE connector = ?1 AND organization = ?3 AND newest >= ?2)
+                AND NOT EXISTS (SELECT 1 FROM link WHERE connector = ?1 AND resource = ?2)",
+    )
+    .and_then(|mut s| {
+        let ids = [claim.connector.0, claim.resource.0, claim.organization.0];
+        s.query_row(ids, |row| row.get(0))
+    })
+    .map_err(sql)
+}
+
+/// Who a group's target must hear of.
+struct Told {
+    members: MemberDelta,
+    /// See [`Case::bygone`].
+    bygone: BTreeSet<String>,
+    /// Up to which member mark that goes.
+    upto: i64,
+}
+
 fn members_of(
     c: &Connection,
     claim: &Claim,
     is_new: bool,
     organization: &Arc<str>,
-) -> Result<(MemberDelta, i64)> {
+) -> Result<Told> {
     let upto: i64 = c
         .prepare_cached(
             "SELECT coalesce(max(id), 0) FROM member_mark WHERE connector = ?1 AND group_id = ?2",
         )
         .and_then(|mut s| s.query_row([claim.connector.0, claim.resource.0], |row| row.get(0)))
         .map_err(sql)?;
-    if is_new || claim.entire {
-        return Ok((MemberDelta::All(linked_members(c, claim, organization)?), upto));
-    }
+    let is_whole = is_new || claim.entire;
+    let touched = if is_whole { marked(c, claim)? } else { touched(c, claim)? };
     let mut joined = Vec::new();
     let mut left = Vec::new();
-    for row in touched(c, claim)? {
+    let mut bygone = BTreeSet::new();
+    for row in touched {
         let mut away = moved_from(c, claim, row, organization)?;
-        if let Some((member, is_there)) = entry(c, claim.connector, row, organization)? {
+        let entry = entry(c, claim.connector, row, organization)?;
+        // A person who has more than one address leaves once.
+        let costs = matches!(entry, Some((_, stage)) if stage == ACTIVE);
+        let mut stays = false;
+        if let Some((member, stage)) = entry {
             let is_member: bool = c
                 .prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = ?1 AND member_id = ?2)",
@@ -188,20 +218,30 @@ fn members_of(
                 .and_then(|mut s| s.query_row([claim.resource.0, row], |row| row.get(0)))
                 .map_err(sql)?;
             away.retain(|before| before.address != member.address);
-            if is_member && is_there {
+            stays = is_member && stage != links::GONE;
+            if stays {
                 joined.push(member);
             } else {
                 away.push(member);
             }
         }
+        let free = away.len() - usize::from(costs && !stays && !away.is_empty());
+        bygone.extend(away[..free].iter().map(|member| member.address.clone()));
         for member in away {
             // An address that another member has inherited stays in the group, as theirs.
-            if !is_members_address(c, claim, &member.address)? {
+            if is_members_address(c, claim, &member.address)? {
+                bygone.remove(&member.address);
+            } else {
                 left.push(member);
             }
         }
     }
-    Ok((MemberDelta::Changed { joined, left }, upto))
+    let members = if is_whole {
+        MemberDelta::All(linked_members(c, claim, organization)?)
+    } else {
+        MemberDelta::Changed { joined, left }
+    };
+    Ok(Told { members, bygone, upto })
 }
 
 fn is_members_address(c: &Connection, claim: &Claim, address: &str) -> Result<bool> {
@@ -241,14 +281,17 @@ fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
             .map_err(sql)?;
         rows.extend(row);
     }
-    let marked: Vec<i64> = c
-        .prepare_cached("SELECT member_id FROM member_mark WHERE connector = ?1 AND group_id = ?2")
+    rows.extend(marked(c, claim)?);
+    Ok(rows)
+}
+
+/// Rows of those who left, or whose entry moved.
+fn marked(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
+    c.prepare_cached("SELECT member_id FROM member_mark WHERE connector = ?1 AND group_id = ?2")
         .and_then(|mut s| {
             s.query_map([claim.connector.0, claim.resource.0], |row| row.get(0))?.collect()
         })
-        .map_err(sql)?;
-    rows.extend(marked);
-    Ok(rows)
+        .map_err(sql)
 }
 
 /// Where a member's entry was before it moved, or when they left.
@@ -285,14 +328,14 @@ fn as_member(row: &Row<'_>, organization: &Arc<str>) -> rusqlite::Result<Member>
     })
 }
 
-/// A member's entry at the connector, and whether it is still there. A link whose entry is gone
-/// says which address must leave the group.
+/// A member's entry at the connector, and its stage on disk. A link whose entry is gone says which
+/// address must leave the group.
 fn entry(
     c: &Connection,
     connector: ConnectorId,
     row: i64,
     organization: &Arc<str>,
-) -> Result<Option<(Member, bool)>> {
+) -> Result<Option<(Member, i64)>> {
     c.prepare_cached(
         "SELECT r.kind, r.public_id, l.target_id, l.address, l.stage
          FROM link l JOIN resource r ON r.id = l.resource
@@ -301,7 +344,7 @@ fn entry(
     .and_then(|mut s| {
         s.query_row([connector.0, row], |row| {
             let stage: i64 = row.get(4)?;
-            Ok((as_member(row, organization)?, stage != links::GONE))
+            Ok((as_member(row, organization)?, stage))
         })
         .optional()
     })

@@ -7,15 +7,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use scim_relay_sdk::connector::HoldKind;
 
 use super::queue::wait_for;
 use super::{millis, sql, time};
 use crate::store::{Claim, ConnectorId, OrgId, Reason, Result, Room, RowId};
-
-/// How long a person's approval holds.
-const APPROVED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// The column `class`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +209,7 @@ const LEASE: &str = "
     UPDATE queue SET leased = ?3, epoch = ?4, first_failed = first_failed + max(0, ?3 - due)
     WHERE connector = ?1 AND resource = ?2
     RETURNING connector, resource, organization, since, mark, epoch, reason, entire,
-              attempts, first_failed, dirty_at, doubt, approved, approved_at, state = 1, background";
+              attempts, first_failed, dirty_at, doubt, due, hold_kind, state = 1, background";
 
 /// The one that has been due for longest.
 fn claim_next(
@@ -242,7 +240,7 @@ fn claim_next(
             .prepare_cached(LEASE)
             .and_then(|mut s| {
                 s.query_row(params![connector.0, resource, millis(now), *epoch], |row| {
-                    claimed(row, now).map(Some)
+                    claimed(row).map(Some)
                 })
             })
             .map_err(sql);
@@ -267,16 +265,14 @@ pub(super) const FORMER: &str = "
           AND q.connector = ?1 AND q.resource = old.id AND q.state IN (0, 1, 3)
     LIMIT 1";
 
-fn claimed(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<Claim> {
-    let mark = row.get(4)?;
-    let approved: Option<i64> = row.get(12)?;
-    let approved_at: Option<i64> = row.get(13)?;
+fn claimed(row: &Row<'_>) -> rusqlite::Result<Claim> {
+    let held: Option<String> = row.get(13)?;
     Ok(Claim {
         connector: ConnectorId(row.get(0)?),
         resource: RowId(row.get(1)?),
         organization: OrgId(row.get(2)?),
         since: row.get(3)?,
-        mark,
+        mark: row.get(4)?,
         epoch: row.get(5)?,
         reason: Reason::parse(&row.get::<_, String>(6)?).unwrap_or(Reason::Resync),
         entire: row.get(7)?,
@@ -284,8 +280,8 @@ fn claimed(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<Claim> {
         first_failed: row.get::<_, Option<i64>>(9)?.map(time),
         dirty_at: time(row.get(10)?),
         in_doubt: row.get(11)?,
-        approved: approved == Some(mark)
-            && approved_at.is_some_and(|at| now.duration_since(time(at)) < APPROVED_FOR),
+        due: time(row.get(12)?),
+        held: held.as_deref().and_then(HoldKind::parse),
         is_retry: row.get(14)?,
         background: row.get(15)?,
     })

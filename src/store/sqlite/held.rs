@@ -163,7 +163,7 @@ pub(super) const FIND: &str = "
 
 fn approve(c: &Connection, connector: i64, resource: i64, now: Timestamp) -> Result<()> {
     c.prepare_cached(
-        "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3, hold_kind = NULL
+        "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3
          WHERE connector = ?1 AND resource = ?2",
     )
     .and_then(|mut s| s.execute([connector, resource, millis(now)]))
@@ -179,10 +179,10 @@ fn reject(
     now: Timestamp,
 ) -> Result<()> {
     c.prepare_cached(
-        "UPDATE queue SET state = 4, last_error = ?3, hold_kind = NULL
+        "UPDATE queue SET state = 4, last_error = 'rejected: ' || ?3, rejected = ?3
          WHERE connector = ?1 AND resource = ?2",
     )
-    .and_then(|mut s| s.execute(params![connector, resource, format!("rejected: {reason}")]))
+    .and_then(|mut s| s.execute(params![connector, resource, reason]))
     .map_err(sql)?;
     queue::wake_waiting(c, connector, resource, now)
 }

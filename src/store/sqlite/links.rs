@@ -1,6 +1,6 @@
 //! What a connector holds of resources: one entry has one owner, and groups hear of what moves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -10,6 +10,8 @@ use scim_relay_sdk::scim::ResourceKey;
 use super::{is_taken, kind_of, millis, queue, rows, sql, time};
 use crate::store::{Claim, ConnectorId, OrgId, Reason, Result, RowId, Settlement};
 
+/// Of a link whose entry is in use.
+pub(super) const ACTIVE: i64 = 0;
 /// Of a link whose entry is gone: its last address still says who leaves a group.
 pub(super) const GONE: i64 = 3;
 
@@ -86,6 +88,9 @@ pub(super) fn apply(
         if !matches!(landed, Landed::Ours) {
             return Ok(landed);
         }
+    }
+    if link.is_none_or(|link| link.stage != Stage::Active) {
+        free_groups(c, settlement)?;
     }
     if moved {
         mark_groups(c, settlement, before.map(|(target_id, address, _)| (target_id, address)))?;
@@ -240,11 +245,31 @@ fn mark_groups(
     queue::mark(c, connector, &groups, Reason::Members, background, settlement.now)
 }
 
+/// Whoever has left groups is gone from the target, too, and was counted as that: groups that were
+/// to keep them need not.
+fn free_groups(c: &Connection, settlement: &Settlement) -> Result<()> {
+    let claim = &settlement.claim;
+    let groups: BTreeSet<RowId> = c
+        .prepare_cached(KEPT_IN)
+        .and_then(|mut s| {
+            s.query_map([claim.connector.0, claim.resource.0], |row| row.get(0).map(RowId))?
+                .collect()
+        })
+        .map_err(sql)?;
+    let groups: Vec<RowId> = groups.into_iter().collect();
+    queue::mark(c, claim.connector, &groups, Reason::Members, true, settlement.now)
+}
+
+pub(super) const KEPT_IN: &str = "
+    SELECT m.group_id FROM member_mark m INDEXED BY member_mark_member CROSS JOIN queue q
+        ON q.connector = ?1 AND q.resource = m.group_id
+    WHERE m.connector = ?1 AND m.member_id = ?2 AND q.hold_kind = 'member_removal'";
+
 pub(super) const GROUPS_OF: &str = "SELECT group_id FROM member WHERE member_id = ?1";
 
 fn stage_number(stage: Stage) -> i64 {
     match stage {
-        Stage::Active => 0,
+        Stage::Active => ACTIVE,
         Stage::Deactivated => 1,
         Stage::Removed => 2,
     }
@@ -252,7 +277,7 @@ fn stage_number(stage: Stage) -> i64 {
 
 fn stage_of(number: i64) -> Option<Stage> {
     match number {
-        0 => Some(Stage::Active),
+        ACTIVE => Some(Stage::Active),
         1 => Some(Stage::Deactivated),
         2 => Some(Stage::Removed),
         _ => None,

@@ -24,6 +24,7 @@ mod queue;
 mod readers;
 mod reconcile;
 mod registry;
+mod removals;
 mod requests;
 mod resources;
 mod rows;
@@ -44,7 +45,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, ErrorCode};
-use scim_relay_sdk::connector::{MemberRef, Owner};
+use scim_relay_sdk::connector::{HoldKind, MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
@@ -54,11 +55,11 @@ use self::readers::Readers;
 use self::registry::Subscribers;
 use self::writer::{Done, Urgency, Writer};
 use super::{
-    AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion, DriftRow, Entry,
-    EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow, NewRequest, NewRun,
-    NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Reason, Registration, RequestFilter,
-    RequestRow, Result, Room, RowId, RunId, RunRow, Scribe, Settlement, Store, StoreError, Stored,
-    TokenId, TokenRow, Touch, Update, Verdict, Written,
+    Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion,
+    DriftRow, Entry, EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow,
+    NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Reason, Registration,
+    Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe, Settlement,
+    Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
 use crate::vault::KeyId;
 
@@ -354,6 +355,24 @@ impl Store for SqliteStore {
 
     async fn roster(&self, group: RowId) -> Result<Vec<MemberRef>> {
         self.readers.read(move |c| members::roster(c, group)).await
+    }
+
+    async fn allow(&self, claim: &Claim, ask: Ask, now: Timestamp) -> Result<Allowed> {
+        let claim = claim.clone();
+        self.background(move |c| removals::allow(c, &claim, ask, now).map(Done::quiet)).await
+    }
+
+    async fn removals(&self, connector: ConnectorId, now: Timestamp) -> Result<Vec<Removals>> {
+        self.readers.read(move |c| removals::all(c, connector, now)).await
+    }
+
+    async fn delivered(
+        &self,
+        connector: ConnectorId,
+        kind: HoldKind,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.readers.read(move |c| removals::delivered(c, connector, kind, now)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<()> {

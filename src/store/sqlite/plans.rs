@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, claims, held, index, links, list, members, open, passwords, prune, queue, requests,
-    rows, settle, touch,
+    cases, claims, held, index, links, list, members, open, passwords, prune, queue, removals,
+    requests, rows, settle, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -34,8 +34,15 @@ fn plan(c: &Connection, query: &str) -> Vec<String> {
 fn check(query: &str, by: &[&str]) {
     let (_folder, c) = database();
     let steps = plan(&c, query);
-    let small =
-        ["SCAN k", "SCAN connector", "SCAN CONSTANT ROW", "SCAN f", "SCAN below", "SCAN json_each"];
+    let small = [
+        "SCAN k",
+        "SCAN connector",
+        "SCAN CONSTANT ROW",
+        "SCAN f",
+        "SCAN below",
+        "SCAN json_each",
+        "SCAN (subquery",
+    ];
     for step in &steps {
         let scans = step.starts_with("SCAN") && !small.iter().any(|table| step.starts_with(table));
         assert!(!scans && !step.contains("TEMP B-TREE"), "{steps:#?}");
@@ -79,6 +86,26 @@ fn settling_goes_by_index() {
         &["change_resource (resource=? AND seq>?)", "change_resource (resource=? AND seq<?)"],
     );
     check(cases::IS_MEMBERS_ADDRESS, &["link_address (connector=? AND address=?)"]);
+}
+
+#[test]
+fn what_is_asked_for_before_each_removal_goes_by_index() {
+    check(removals::OPEN, &["removal_open (connector=? AND resource=? AND kind=? AND at>?)"]);
+    check(removals::CLOSE, &["removal_open (connector=? AND resource=?)"]);
+    check(removals::EXECUTED, &["COVERING INDEX removal_window (connector=? AND kind=? AND at>?)"]);
+    check(removals::HELD, &["queue_hold (connector=? AND hold_kind=?)"]);
+    check(
+        removals::LEAVING,
+        &[
+            "queue_leaving (connector=?)",
+            "removal_open (connector=? AND resource=? AND kind=? AND at>?)",
+        ],
+    );
+    check(
+        removals::HELD_ROWS,
+        &["COVERING INDEX queue_hold (connector=? AND hold_kind=? AND state=?)"],
+    );
+    check(links::KEPT_IN, &["member_mark_member (connector=? AND member_id=?)"]);
 }
 
 #[test]

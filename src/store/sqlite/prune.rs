@@ -127,6 +127,7 @@ fn prune_reports(c: &Connection, before: i64) -> Result<bool> {
                                         WHERE r.ended < ?1 LIMIT ?2)",
         "DELETE FROM run WHERE id IN (SELECT id FROM run r WHERE ended < ?1
                                       AND NOT EXISTS (SELECT 1 FROM drift WHERE run = r.id) LIMIT ?2)",
+        "DELETE FROM removal WHERE id IN (SELECT id FROM removal WHERE at < ?1 LIMIT ?2)",
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT ?2)",
     ] {
         let removed = c

@@ -68,7 +68,8 @@ pub(super) fn mark_change(
     Ok(())
 }
 
-/// An event behind others waits its turn; a revisit that lay ahead gives way to it.
+/// An event behind others waits its turn, and is not what a person has approved; a revisit that lay
+/// ahead gives way to it.
 const MARK_EVENT: &str = "
     INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state, reason,
                        entire, attempts, epoch, doubt)
@@ -76,13 +77,15 @@ const MARK_EVENT: &str = "
     ON CONFLICT DO UPDATE SET
         mark = mark + 1,
         background = 0,
+        approved = iif(approved = mark, mark + 1, approved),
         due = iif(state = 2, excluded.due, due),
         dirty_at = iif(state = 2, excluded.dirty_at, dirty_at),
         reason = iif(state = 2, excluded.reason, reason),
         state = iif(state = 2, 0, state)";
 
-/// New content frees what was parked, held or scheduled; what is being retried keeps its pace, so
-/// that a busy target is not asked more often because people are busy too.
+/// New content frees what was parked, held or scheduled, though not what it was held for; what is
+/// being retried keeps its pace, so that a busy target is not asked more often because people are
+/// busy too.
 macro_rules! on_new_content {
     () => {
         "ON CONFLICT DO UPDATE SET
@@ -94,7 +97,6 @@ macro_rules! on_new_content {
              reason = iif(state IN (0, 1), reason, excluded.reason),
              attempts = iif(state = 1, attempts, 0),
              first_failed = iif(state = 1, first_failed, NULL),
-             hold_kind = NULL,
              waits_for = NULL,
              state = iif(state = 1, 1, 0)"
     };
@@ -138,13 +140,16 @@ const MARK_ASKED: &str = "
     ON CONFLICT DO UPDATE SET mark = mark + 1, entire = max(entire, excluded.entire),
         background = min(background, excluded.background), ";
 
-/// Due now, counted afresh.
-const ASKED_NOW: &str = "due = excluded.due, reason = excluded.reason, attempts = 0,
-    dirty_at = iif(state = 2, excluded.dirty_at, dirty_at), first_failed = NULL, hold_kind = NULL,
-    waits_for = NULL, state = 0";
+/// Due now, counted afresh. That a changed configuration is behind it is not forgotten.
+const ASKED_NOW: &str = "due = excluded.due,
+    reason = iif(reason = 'reconfigured', reason, excluded.reason), attempts = 0,
+    dirty_at = iif(state = 2, excluded.dirty_at, dirty_at), first_failed = NULL, waits_for = NULL,
+    state = 0";
 
-/// As new content does, what is being retried keeps its pace.
-const ASKED_IN_PASSING: &str = "due = iif(state IN (0, 1), due, excluded.due),
+/// As new content does, what is being retried keeps its pace. Whoever may leave by an approval may
+/// do so when somebody else has come.
+const ASKED_IN_PASSING: &str = "approved = iif(approved = mark, mark + 1, approved),
+    due = iif(state IN (0, 1), due, excluded.due),
     dirty_at = iif(state = 2, excluded.dirty_at, dirty_at),
     reason = iif(state IN (0, 1), reason, excluded.reason), attempts = iif(state = 1, attempts, 0),
     first_failed = iif(state = 1, first_failed, NULL), waits_for = NULL, state = iif(state = 1, 1, 0)";
@@ -152,6 +157,10 @@ const ASKED_IN_PASSING: &str = "due = iif(state IN (0, 1), due, excluded.due),
 /// What a person must look at first is left to them: neither a difference that a reconciliation
 /// found nor a member that arrived is a new wish of the provider.
 const BUT_FOR_PEOPLE: &str = " WHERE state < 4";
+
+/// But a group that must keep its leavers gets those who join.
+const BUT_FOR_OTHER_PEOPLE: &str = " WHERE state < 4
+    OR hold_kind = 'member_removal' AND (state = 5 OR rejected IS NOT NULL)";
 
 /// Marks rows for a reason other than a change of theirs; in the background, where nobody waits for
 /// the single one.
@@ -165,7 +174,7 @@ pub(super) fn mark(
 ) -> Result<()> {
     let query = match reason {
         Reason::Drift => format!("{MARK_ASKED}{ASKED_NOW}{BUT_FOR_PEOPLE}"),
-        Reason::Members => format!("{MARK_ASKED}{ASKED_IN_PASSING}{BUT_FOR_PEOPLE}"),
+        Reason::Members => format!("{MARK_ASKED}{ASKED_IN_PASSING}{BUT_FOR_OTHER_PEOPLE}"),
         _ => format!("{MARK_ASKED}{ASKED_NOW}"),
     };
     let mut statement = c.prepare_cached(&query).map_err(sql)?;

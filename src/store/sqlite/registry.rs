@@ -137,7 +137,8 @@ fn register_one(c: &Connection, wanted: &Registration) -> Result<ConnectorId> {
         let organization = organization(c, key)?;
         let new = c
             .execute(
-                "INSERT INTO subscription (connector, organization) VALUES (?1, ?2)
+                "INSERT INTO subscription (connector, organization, newest)
+                 VALUES (?1, ?2, (SELECT coalesce(max(id), 0) FROM resource))
                  ON CONFLICT DO NOTHING",
                 params![id, organization.0],
             )

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use scim_relay_sdk::connector::Link;
+use scim_relay_sdk::connector::{HoldKind, Link};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::links::{self, Landed};
 use super::writer::Done;
-use super::{claims, kind_number, millis, passwords, queue, sql};
+use super::{claims, kind_number, millis, passwords, queue, removals, sql};
 use crate::store::{Outcome, Reason, Result, Settlement};
 
 /// Waits are followed this far when a circle of them is looked for.
@@ -30,10 +30,12 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
                 row.delivered(c, *covers, *revisit, *now)?;
                 passwords::settled(c, row.connector, row.resource, *covers)?;
                 forget_member_marks(c, settlement, *member_mark)?;
+                removals::close(c, row.connector, row.resource)?;
                 row.wake_waiting(c, *now)?;
             }
         }
         Outcome::Partly { link, error } => {
+            row.compare_whole_if_new(c)?;
             if row.landed(c, settlement, Some(link))? {
                 row.park(c, error, *now)?;
             }
@@ -42,11 +44,17 @@ pub(super) fn settle(c: &Connection, settlement: &Settlement) -> Result<Done<()>
             row.retry(c, *due, error, *counted, *in_doubt, *now)?;
         }
         Outcome::Parked { error } => row.park(c, error, *now)?,
-        Outcome::Held { kind, summary } => row.hold(c, kind.word(), summary, *now)?,
+        Outcome::Held { kind, count, summary, link } => {
+            row.compare_whole_if_new(c)?;
+            if link.is_none() || row.landed(c, settlement, link.as_ref())? {
+                row.hold(c, *kind, *count, summary, *now)?;
+            }
+        }
         Outcome::Nothing => {
             row.delivered(c, *covers, None, *now)?;
             passwords::settled(c, row.connector, row.resource, *covers)?;
             forget_member_marks(c, settlement, *member_mark)?;
+            removals::close(c, row.connector, row.resource)?;
             row.wake_waiting(c, *now)?;
         }
         Outcome::Waiting { on, due } => row.wait(c, on, *due, *now)?,
@@ -171,12 +179,20 @@ impl Row {
             .unwrap_or_else(|| millis(now));
         c.prepare_cached(
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, attempts = 0,
-                    first_failed = NULL, last_error = NULL, hold_kind = NULL, leased = NULL, doubt = 0,
+                    first_failed = NULL, last_error = NULL, hold_kind = NULL, hold_count = 0,
+                    approved = NULL, rejected = NULL, leased = NULL, doubt = 0,
                     reason = iif(?6, 'change', reason)
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| {
-            s.execute(params![self.connector, self.resource, since, millis(now), dirty_at, self.every_event])
+            s.execute(params![
+                self.connector,
+                self.resource,
+                since,
+                millis(now),
+                dirty_at,
+                self.every_event
+            ])
         })
         .map_err(sql)?;
         Ok(())
@@ -186,7 +202,7 @@ impl Row {
         c.prepare_cached(
             "UPDATE queue SET state = 2, background = 1, since = ?3, due = ?4, dirty_at = ?5, reason = ?6, entire = 0,
                     attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
-                    leased = NULL, doubt = 0
+                    hold_count = 0, approved = NULL, rejected = NULL, leased = NULL, doubt = 0
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| {
@@ -247,17 +263,42 @@ impl Row {
     }
 
     /// Who waits for it looks again: they may take over the name that it had, or wait on.
-    fn hold(&self, c: &Connection, kind: &str, summary: &str, now: Timestamp) -> Result<()> {
+    fn hold(
+        &self,
+        c: &Connection,
+        kind: HoldKind,
+        count: u64,
+        summary: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET state = 5, hold_kind = ?3, hold_count = ?4, last_error = ?5,
+                    approved = NULL, rejected = NULL, leased = NULL
+             WHERE connector = ?1 AND resource = ?2",
+        )
+        .and_then(|mut s| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
+            s.execute(params![self.connector, self.resource, kind.word(), count, summary])
+        })
+        .map_err(sql)?;
         if self.is_overtaken() {
             return self.afresh(c, now);
         }
-        c.prepare_cached(
-            "UPDATE queue SET state = 5, hold_kind = ?3, last_error = ?4, approved = NULL, leased = NULL
-             WHERE connector = ?1 AND resource = ?2",
-        )
-        .and_then(|mut s| s.execute(params![self.connector, self.resource, kind, summary]))
-        .map_err(sql)?;
         self.wake_waiting(c, now)
+    }
+
+    /// A group that is linked from now on, while some of its members are left as they are, is not
+    /// known by what changes from now on.
+    fn compare_whole_if_new(&self, c: &Connection) -> Result<()> {
+        c.prepare_cached(
+            "UPDATE queue SET entire = 1
+             WHERE connector = ?1 AND resource = ?2
+                   AND NOT EXISTS (SELECT 1 FROM link
+                                   WHERE connector = ?1 AND resource = ?2 AND stage = 0)",
+        )
+        .and_then(|mut s| s.execute([self.connector, self.resource]))
+        .map_err(sql)?;
+        Ok(())
     }
 
     fn afresh(&self, c: &Connection, now: Timestamp) -> Result<()> {

@@ -55,7 +55,7 @@ pub(super) fn entries_query(
     // The rows first, and their bodies only for the few that are shown.
     let query = format!(
         "SELECT c.name, r.organization, r.kind, r.public_id, r.body, q.state, q.reason, q.attempts,
-                q.dirty_at, q.due, q.leased IS NOT NULL, q.last_error, q.hold_kind
+                q.dirty_at, q.due, q.leased IS NOT NULL, q.last_error, iif(q.state = 5, q.hold_kind, NULL)
          FROM (SELECT q.connector, q.resource FROM {rows} ORDER BY q.state DESC, q.due LIMIT {}) f
               CROSS JOIN queue q ON q.connector = f.connector AND q.resource = f.resource
               CROSS JOIN connector c ON c.id = q.connector
@@ -182,8 +182,8 @@ fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestam
     if let Some((next, at)) = next {
         c.prepare_cached(
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, reason = 'change',
-                    attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL, doubt = 0,
-                    waits_for = NULL
+                    attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
+                    hold_count = 0, approved = NULL, rejected = NULL, doubt = 0, waits_for = NULL
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| s.execute([connector, resource, next, millis(now), at]))

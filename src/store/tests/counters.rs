@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::ResourceKind;
 
-use super::kit::{Kit, directory, hook, linked, parked, unlinked, user};
+use super::kit::{Kit, directory, held, hook, linked, parked, unlinked, user};
 use crate::store::{Outcome, Reason, Registration, State, Store, Touch, Verdict, Written};
 
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ fn outcome(number: u8, kit: &Kit) -> Outcome {
         0 => linked(&format!("e{}", number / 8 % 3)),
         1 => unlinked(),
         2 => parked("refused"),
-        3 => Outcome::Held { kind: HoldKind::Removal, summary: String::new() },
+        3 => held(HoldKind::Removal, 1),
         4 => Outcome::Retry { due, error: "busy".to_owned(), counted: true, in_doubt: false },
         5 => Outcome::Delivered {
             link: None,

@@ -5,11 +5,12 @@ use scim_relay_sdk::scim::ResourceKey;
 
 use super::kit::{Kit, SOUTH, arc};
 use crate::store::{
-    ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, Pick, State, Store, Stored, Verdict,
+    Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, Pick, State, Store,
+    Stored, Verdict,
 };
 
 fn hold(kind: HoldKind, summary: &str) -> Outcome {
-    Outcome::Held { kind, summary: summary.to_owned() }
+    Outcome::Held { kind, count: 1, summary: summary.to_owned(), link: None }
 }
 
 /// Everyone who is due at a connector is held for `kind`.
@@ -105,7 +106,9 @@ async fn an_approval_is_for_those_that_are_named_and_for_what_was_seen() {
     assert_eq!(kit.state_of(dir, &cem).await, Some(State::Held), "nobody named him");
     let claims = kit.claim(dir).await;
     let [claim] = &claims[..] else { panic!("one goes") };
-    assert!(claim.approved && claim.resource == ada.row);
+    assert_eq!(claim.resource, ada.row);
+    let ask = Ask { kind: HoldKind::Removal, count: 1, limit: 0 };
+    assert_eq!(kit.store.allow(claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
     // Without a mark it is approved as it is now.
     assert_eq!(decide(&kit, dir, vec![pick(&bob, None)], Verdict::Approve).await, [Decided::Done]);
 }

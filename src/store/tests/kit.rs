@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Action, Link, Stage};
+use scim_relay_sdk::connector::{Action, HoldKind, Link, Stage};
 use scim_relay_sdk::scim::{
     Filter, MemberOp, MemberValue, Membership, ResourceId, ResourceKey, ResourceKind, Schemas,
     Start, fold,
@@ -481,6 +481,11 @@ pub(super) fn unlinked() -> Outcome {
 
 pub(super) fn parked(error: &str) -> Outcome {
     Outcome::Parked { error: error.to_owned() }
+}
+
+/// Waits for a person, as many as `count` of them.
+pub(super) fn held(kind: HoldKind, count: u64) -> Outcome {
+    Outcome::Held { kind, count, summary: "somebody should look".to_owned(), link: None }
 }
 
 pub(super) fn arc(key: &str) -> Arc<str> {

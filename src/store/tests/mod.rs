@@ -16,6 +16,7 @@ mod passwords;
 mod people;
 mod properties;
 mod queue;
+mod removals;
 mod requests;
 mod turns;
 mod upkeep;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::connector::{Action, HoldKind};
 
-use super::kit::{Kit, directory, link, linked, parked, unlinked};
+use super::kit::{Kit, directory, held, link, linked, parked, unlinked};
 use crate::store::{Outcome, Reason, Room, State, Store, Verdict};
 
 const ANY: Room = Room { rows: 1, retries: 1 };
@@ -191,8 +191,7 @@ async fn what_is_being_retried_keeps_its_pace_when_people_are_busy() {
 async fn new_content_frees_what_was_parked_or_held() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
-    let held = Outcome::Held { kind: HoldKind::TakeOver, summary: "uid=ada is there".to_owned() };
-    for outcome in [parked("refused"), held] {
+    for outcome in [parked("refused"), held(HoldKind::TakeOver, 1)] {
         let ada = kit.user("ada").await;
         let claim = kit.claim_of(dir, &ada).await.unwrap();
         kit.settle(&claim, outcome).await;
@@ -239,8 +238,13 @@ async fn drift_and_members_leave_to_people_what_waits_for_people() {
 async fn a_row_waits_for_another_and_goes_on_when_that_has_settled() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
-    let held = Outcome::Held { kind: HoldKind::TakeOver, summary: String::new() };
-    for end in [linked("boss"), parked("refused"), held, unlinked(), Outcome::Nothing] {
+    for end in [
+        linked("boss"),
+        parked("refused"),
+        held(HoldKind::TakeOver, 1),
+        unlinked(),
+        Outcome::Nothing,
+    ] {
         let (ada, boss) = (kit.user("ada").await, kit.user("boss").await);
         let waiting = Outcome::Waiting { on: Kit::key(&boss), due: kit.now() };
         let claims = kit.claim(dir).await;

@@ -1,7 +1,7 @@
 //! Groups: members that come and go by value, and the one that stands for nobody.
 
 use scim_relay_sdk::connector::{
-    Action, Connector, Delivered, HoldKind, Member, MemberDelta, Work,
+    Action, Connector, Delivered, HoldKind, Member, MemberDelta, MemberRemovals, Work,
 };
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use scim_relay_sdk::testing::{choir, deleted, group_work, present};
@@ -110,12 +110,14 @@ async fn who_leaves_needs_permission_and_nothing_is_written_without() {
 
     for mut work in [changed(&[two], &[one]), all(&[two])] {
         work.wanted = present(with(choir(), "displayName", "Big choir")).wanted;
-        let work = work.linked(&made).without(|permit| permit.remove_members = false);
+        let work = work.linked(&made).without(|permit| permit.members = MemberRemovals::UpTo(0));
         let summary = "remove 1 member from `cn=Choir,ou=groups,dc=example,dc=org`".to_owned();
         assert_eq!(held(connector.deliver(&work).await), (HoldKind::MemberRemoval, summary));
         assert_eq!(slapd.one("(cn=Choir)"), before);
     }
-    let joins = changed(&[two], &[]).linked(&made).without(|permit| permit.remove_members = false);
+    let joins = changed(&[two], &[])
+        .linked(&made)
+        .without(|permit| permit.members = MemberRemovals::UpTo(0));
     connector.deliver(&joins).await.unwrap();
     assert_eq!(members(&slapd), [address(one), address(two)]);
 }

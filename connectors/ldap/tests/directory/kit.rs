@@ -161,7 +161,7 @@ pub(crate) fn member(delivered: &Delivered) -> Member {
 #[track_caller]
 pub(crate) fn held(result: Result<Delivered, DeliveryError>) -> (HoldKind, String) {
     match result {
-        Err(DeliveryError::Hold { kind, summary }) => (kind, summary),
+        Err(DeliveryError::Hold { kind, summary, .. }) => (kind, summary),
         other => panic!("it should be held: {other:?}"),
     }
 }

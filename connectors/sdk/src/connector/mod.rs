@@ -37,8 +37,8 @@ pub use template::{Escape, Template, TemplateError};
 pub use units::{Period, PeriodError, Rate, Size};
 pub use view::View;
 pub use work::{
-    Change, Gone, Link, Member, MemberDelta, MemberRef, NoOwners, Owner, Owners, Permit, Resource,
-    Stage, Verb, Wanted, Work,
+    Change, Gone, Link, Member, MemberDelta, MemberRef, MemberRemovals, NoOwners, Owner, Owners,
+    Permit, Resource, Stage, Verb, Wanted, Work,
 };
 
 /// How the engine may treat several waiting changes to one resource.

@@ -87,7 +87,12 @@ pub enum DeliveryError {
     Partly { link: Box<Link>, reason: String },
     /// A permission is missing; nothing was written.
     #[error("needs approval: {summary}")]
-    Hold { kind: HoldKind, summary: String },
+    Hold {
+        kind: HoldKind,
+        /// How many entries, or members of a group, it is about.
+        count: u64,
+        summary: String,
+    },
     /// Another resource must settle first, whatever its end.
     #[error("waits for {0}")]
     After(ResourceKey),
@@ -100,15 +105,20 @@ pub enum DeliveryError {
 }
 
 /// What a person is asked to approve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HoldKind {
+    /// An entry would be deleted, disabled, moved or purged, or renamed by a changed configuration.
     Removal,
+    /// Members would be taken out of a group.
     MemberRemoval,
+    /// An entry that was there before the relay would be changed.
     TakeOver,
+    /// The connector is new, and all that it would write is looked at first.
+    FirstRun,
 }
 
 impl HoldKind {
-    pub const ALL: [Self; 3] = [Self::Removal, Self::MemberRemoval, Self::TakeOver];
+    pub const ALL: [Self; 4] = [Self::Removal, Self::MemberRemoval, Self::TakeOver, Self::FirstRun];
 
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
@@ -119,6 +129,7 @@ impl HoldKind {
             Self::Removal => "removal",
             Self::MemberRemoval => "member_removal",
             Self::TakeOver => "take_over",
+            Self::FirstRun => "first_run",
         }
     }
 }
@@ -131,7 +142,7 @@ pub enum Decision {
     /// This item, not as it is: a human looks.
     Park,
     /// Needs a permission it does not have.
-    Hold { kind: HoldKind, summary: String },
+    Hold { kind: HoldKind, count: u64, summary: String },
     /// Once that one has settled.
     After(ResourceKey),
     /// Hold all of this connector's work and probe; no attempt is counted.
@@ -161,8 +172,8 @@ impl DeliveryError {
         Self::Credentials { what: what.into(), source: None }
     }
 
-    pub fn hold(kind: HoldKind, summary: impl Into<String>) -> Self {
-        Self::Hold { kind, summary: summary.into() }
+    pub fn hold(kind: HoldKind, count: u64, summary: impl Into<String>) -> Self {
+        Self::Hold { kind, count, summary: summary.into() }
     }
 
     pub fn decision(&self) -> Decision {
@@ -171,8 +182,8 @@ impl DeliveryError {
                 Decision::Retry { at_least: retry_after.unwrap_or_default() }
             }
             Self::Refused { .. } | Self::Partly { .. } => Decision::Park,
-            Self::Hold { kind, summary } => {
-                Decision::Hold { kind: *kind, summary: summary.clone() }
+            Self::Hold { kind, count, summary } => {
+                Decision::Hold { kind: *kind, count: *count, summary: summary.clone() }
             }
             Self::After(key) => Decision::After(key.clone()),
             Self::Unreachable { .. } | Self::Credentials { .. } => Decision::PauseTarget,

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{DeliveryError, OrganizationInfo};
+use super::{DeliveryError, HoldKind, OrganizationInfo};
 use crate::scim::{Attributes, Membership, ResourceKey, ResourceKind};
 
 /// One piece of work: bring this resource, at this target, to this state.
@@ -224,8 +224,9 @@ impl Owners for NoOwners {
 pub struct Permit {
     /// Delete, disable, move or purge an entry.
     pub remove: bool,
-    /// Take members out of a group.
-    pub remove_members: bool,
+    /// Give a linked entry another name.
+    pub rename: bool,
+    pub members: MemberRemovals,
     /// Change or remove an entry that was there before the relay and is not linked.
     pub take_over: bool,
     /// Take a passing name: another resource waits for the one that this one has, and this one
@@ -234,8 +235,44 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub const ALL: Self =
-        Self { remove: true, remove_members: true, take_over: true, step_aside: true };
-    pub const NONE: Self =
-        Self { remove: false, remove_members: false, take_over: false, step_aside: false };
+    pub const ALL: Self = Self {
+        remove: true,
+        rename: true,
+        members: MemberRemovals::UpTo(u64::MAX),
+        take_over: true,
+        step_aside: true,
+    };
+    pub const NONE: Self = Self {
+        remove: false,
+        rename: false,
+        members: MemberRemovals::UpTo(0),
+        take_over: false,
+        step_aside: false,
+    };
+}
+
+/// Taking members out of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberRemovals {
+    /// So many at most; with more to take out, the answer is [`DeliveryError::Hold`] with how many.
+    UpTo(u64),
+    /// None at all: everything else of the group is written, and they are left in.
+    Leave,
+}
+
+impl MemberRemovals {
+    /// Answers [`DeliveryError::Hold`] if so many members may not be taken out.
+    pub fn demand(
+        self,
+        count: usize,
+        summary: impl FnOnce() -> String,
+    ) -> Result<(), DeliveryError> {
+        let count = count as u64;
+        match self {
+            Self::UpTo(most) if count > most => {
+                Err(DeliveryError::hold(HoldKind::MemberRemoval, count, summary()))
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -11,8 +11,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request};
 use scim_relay_http::Url;
 use scim_relay_sdk::connector::{
-    Action, Connector, Delivered, DeliveryError, Gone, Health, HoldKind, Link, Preview, Semantics,
-    Stage, Wanted, Work,
+    Action, Connector, Delivered, DeliveryError, Gone, Health, HoldKind, Link, MemberRemovals,
+    Preview, Semantics, Stage, Wanted, Work,
 };
 
 pub(crate) use kind::Pattern;
@@ -144,15 +144,19 @@ impl EventsConnector {
 /// A receiver may close accounts and doors when it hears of a removal, so those count as removals
 /// although they are only told.
 fn permitted(work: &Work, events: &[Event]) -> Result<(), DeliveryError> {
+    let leaving = work.change.as_ref().map_or(0, |change| change.left.len());
     for event in events {
-        let (needed, granted) = match event.kind.1 {
-            Happening::Deactivated | Happening::Deleted => (HoldKind::Removal, work.permit.remove),
-            Happening::MemberRemoved => (HoldKind::MemberRemoval, work.permit.remove_members),
-            Happening::Created | Happening::Updated | Happening::MemberAdded => continue,
-        };
-        if !granted {
-            let summary = format!("`{}` would be sent for {}", event.kind, work.key);
-            return Err(DeliveryError::hold(needed, summary));
+        let summary = || format!("send `{}` for {}", event.kind, work.key);
+        match event.kind.1 {
+            Happening::Deactivated | Happening::Deleted if !work.permit.remove => {
+                return Err(DeliveryError::hold(HoldKind::Removal, 1, summary()));
+            }
+            // An event is sent whole or not at all.
+            Happening::MemberRemoved if work.permit.members == MemberRemovals::Leave => {
+                MemberRemovals::UpTo(0).demand(leaving, summary)?;
+            }
+            Happening::MemberRemoved => work.permit.members.demand(leaving, summary)?,
+            _ => {}
         }
     }
     Ok(())

@@ -351,7 +351,7 @@ fn render(name: &str, call: &Call, view: &View) -> Result<Rendered, DeliveryErro
 fn permitted(work: &Work, step: &Step<'_>) -> Result<(), DeliveryError> {
     if step.action.is_removal() && !work.permit.remove {
         let summary = format!("{} for {}", step.rendered, work.key);
-        return Err(DeliveryError::hold(HoldKind::Removal, summary));
+        return Err(DeliveryError::hold(HoldKind::Removal, 1, summary));
     }
     Ok(())
 }

@@ -1,0 +1,263 @@
+//! One attempt, and what safety allows in it: the connector is called without a permission, says
+//! what it needs, and is called again once that is written down as allowed.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use scim_relay_sdk::connector::{
+    DeliveryError, Gone, HoldKind, Link, MemberDelta, MemberRemovals, Permit, Semantics, Stage,
+    Wanted, Work,
+};
+
+use super::LaneSettings;
+use super::deliver::call;
+use super::lane::Core;
+use super::outcome::Attempt;
+use crate::safety::{FirstRun, Removal};
+use crate::store::{Allowed, Ask, Claim, Reason, Refusal, StoreError};
+
+/// Calls of one attempt: a group may have to be taken over, and that it goes, and that its members
+/// do, are asked for one after another.
+const CALLS: u32 = 4;
+/// A clock that is this far ahead of the time that has passed was put there.
+const PUT_AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is known of a piece of work besides what its connector is told.
+pub(super) struct Terms {
+    /// See [`Case::bygone`](crate::store::Case::bygone).
+    pub(super) bygone: BTreeSet<String>,
+    /// See [`Case::first_run`](crate::store::Case::first_run).
+    pub(super) first_run: bool,
+}
+
+/// What a claim may do before anything is asked.
+pub(super) fn granted(claim: &Claim) -> Permit {
+    Permit {
+        // A provider that renames somebody means that one; a configuration, everybody.
+        rename: matches!(claim.reason, Reason::Change | Reason::Members | Reason::GiveWay)
+            && claim.held != Some(HoldKind::Removal),
+        step_aside: claim.reason == Reason::GiveWay,
+        ..Permit::NONE
+    }
+}
+
+pub(super) async fn attempt(
+    core: &Core,
+    claim: &Claim,
+    mut work: Work,
+    terms: &Terms,
+) -> Result<Attempt, StoreError> {
+    let settings = &core.settings;
+    if settings.safety.first_run == FirstRun::Plan
+        && terms.first_run
+        && settings.connector.backfills()
+        && matches!(work.wanted, Wanted::Present(_))
+    {
+        let wish =
+            Wish { kind: HoldKind::FirstRun, count: 1, summary: plan(settings, &work).await };
+        if let Some(refused) = wish.refused(core, claim, &work).await? {
+            return Ok(refused.attempt(None));
+        }
+    }
+    let free = terms.bygone.len() as u64;
+    work.permit.members = MemberRemovals::UpTo(free);
+    for _ in 0..CALLS {
+        let wish = match call(settings, &work).await {
+            Attempt::Answered(Err(DeliveryError::Hold { kind, count, summary })) => {
+                Wish { kind, count, summary }
+            }
+            ended => return Ok(ended),
+        };
+        let charged = match wish.kind {
+            HoldKind::MemberRemoval => wish.count.saturating_sub(free).max(1),
+            _ => wish.count,
+        };
+        let asked = Wish { count: charged, summary: wish.summary, ..wish };
+        let Some(refused) = asked.refused(core, claim, &work).await? else {
+            grant(&mut work.permit, wish.kind, wish.count);
+            continue;
+        };
+        if wish.kind != HoldKind::MemberRemoval || !without_leavers(settings, &mut work, terms) {
+            return Ok(refused.attempt(None));
+        }
+        // Whoever joins does not wait for those who may not leave.
+        return Ok(match call(settings, &work).await {
+            Attempt::Answered(Ok(delivered)) if delivered.link.is_some() => {
+                refused.attempt(delivered.link)
+            }
+            ended => ended,
+        });
+    }
+    Ok(Attempt::Answered(Err(DeliveryError::later(
+        "what it needs a permission for changes while it is asked for",
+    ))))
+}
+
+fn grant(permit: &mut Permit, kind: HoldKind, count: u64) {
+    match kind {
+        HoldKind::Removal => (permit.remove, permit.rename) = (true, true),
+        HoldKind::MemberRemoval => permit.members = MemberRemovals::UpTo(count),
+        HoldKind::TakeOver => permit.take_over = true,
+        HoldKind::FirstRun => {}
+    }
+}
+
+/// Leaves the group's members in, but for those of whom nothing is taken; `false` if that cannot be.
+fn without_leavers(settings: &LaneSettings, work: &mut Work, terms: &Terms) -> bool {
+    if settings.connector.semantics() == Semantics::EveryEvent
+        || matches!(work.wanted, Wanted::Gone { .. })
+    {
+        return false;
+    }
+    match &mut work.members {
+        Some(MemberDelta::Changed { left, .. }) => {
+            left.retain(|member| terms.bygone.contains(&member.address));
+            work.permit.members = MemberRemovals::UpTo(left.len() as u64);
+            true
+        }
+        Some(MemberDelta::All(_)) => {
+            work.permit.members = MemberRemovals::Leave;
+            true
+        }
+        None => false,
+    }
+}
+
+/// What would be done, in the target's own words: the first line that says something.
+async fn plan(settings: &LaneSettings, work: &Work) -> String {
+    let shown = settings.connector.preview(work).await;
+    let line = shown.ok().and_then(|preview| {
+        let mut lines = preview.text.lines();
+        lines.find(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned)
+    });
+    line.map_or_else(|| "would be created".to_owned(), |line| format!("would write `{line}`"))
+}
+
+/// What a connector asks for.
+struct Wish {
+    kind: HoldKind,
+    count: u64,
+    summary: String,
+}
+
+/// That it may not, and why.
+struct Refused {
+    wish: Wish,
+    why: Why,
+}
+
+enum Why {
+    Refusal(Refusal),
+    /// A purge is due by a clock that was put ahead by so much.
+    PutAhead(SignedDuration),
+}
+
+impl Wish {
+    async fn refused(
+        self,
+        core: &Core,
+        claim: &Claim,
+        work: &Work,
+    ) -> Result<Option<Refused>, StoreError> {
+        let (shared, safety) = (&core.shared, &core.settings.safety);
+        let now = shared.clock.now();
+        let ask = async |limit| {
+            let ask = Ask { kind: self.kind, count: self.count, limit };
+            shared.store.allow(claim, ask, now).await
+        };
+        let ahead = put_ahead(claim, work, now, shared.clock.undisturbed());
+        let answer = match (Removal::of(self.kind), ahead) {
+            (Some(Removal::Entry), Some(_)) => ask(0).await?,
+            (Some(removal), _) => {
+                let limit = |delivered| safety.limit(removal, now, delivered);
+                // What there is a share of is counted only where the least is not enough.
+                let least = limit(0);
+                match ask(least).await? {
+                    Allowed::No(Refusal::Limit { .. }) => {
+                        let mut delivered = core.delivered(self.kind, now).await?;
+                        if removal == Removal::Member {
+                            // Those who leave are no members any more, and still there.
+                            delivered = delivered.saturating_add(self.count);
+                        }
+                        ask(limit(delivered)).await?
+                    }
+                    answer => answer,
+                }
+            }
+            (None, _) if self.kind == HoldKind::TakeOver && safety.first_run == FirstRun::Go => {
+                ask(u64::MAX).await?
+            }
+            (None, _) => ask(0).await?,
+        };
+        let why = match (answer, ahead) {
+            (Allowed::Yes, _) => return Ok(None),
+            (Allowed::No(Refusal::Limit { .. }), Some(by)) if self.kind == HoldKind::Removal => {
+                Why::PutAhead(by)
+            }
+            (Allowed::No(refusal), _) => Why::Refusal(refusal),
+        };
+        Ok(Some(Refused { wish: self, why }))
+    }
+}
+
+/// By how much the clock was put ahead, if that is what a purge is due by.
+fn put_ahead(
+    claim: &Claim,
+    work: &Work,
+    now: Timestamp,
+    undisturbed: Timestamp,
+) -> Option<SignedDuration> {
+    let stage = work.link.as_ref().map(|link| link.stage);
+    let is_purge = matches!(
+        (&work.wanted, stage),
+        (Wanted::Gone { why: Gone::Deleted, .. }, Some(Stage::Removed))
+            | (Wanted::Gone { why: Gone::OutOfScope, .. }, Some(Stage::Deactivated))
+    );
+    let is_due = claim.reason == Reason::Revisit && claim.due <= undisturbed;
+    let by = now.duration_since(undisturbed);
+    (is_purge && !is_due && by >= PUT_AHEAD).then_some(by)
+}
+
+impl Refused {
+    /// `link`: of a group that is in line but for those who should leave it.
+    fn attempt(self, link: Option<Link>) -> Attempt {
+        let Wish { kind, count, summary } = self.wish;
+        let why = match self.why {
+            Why::Refusal(Refusal::Rejected(reason)) => {
+                return Attempt::Rejected { error: format!("rejected: {reason}"), link };
+            }
+            Why::Refusal(refusal) => reason(kind, &refusal),
+            Why::PutAhead(by) => Some(format!(
+                "the clock was put ahead by {} hours, and before that it was not due",
+                by.as_hours()
+            )),
+        };
+        let summary = match why {
+            Some(why) => format!("{summary}: {why}"),
+            None => summary,
+        };
+        Attempt::Held { kind, count, summary, link }
+    }
+}
+
+/// Why it waits, where the summary does not say so.
+fn reason(kind: HoldKind, refusal: &Refusal) -> Option<String> {
+    let noun = match Removal::of(kind)? {
+        Removal::Entry => "removals",
+        Removal::Member => "member removals",
+    };
+    match refusal {
+        Refusal::Limit { limit: 0, .. } => Some(format!("no {noun} are made without approval")),
+        Refusal::Limit { executed, waiting, limit } => {
+            let waiting = if waiting > limit {
+                format!("more than {limit}")
+            } else {
+                format!("{waiting} more")
+            };
+            Some(format!(
+                "{executed} of at most {limit} {noun} in an hour are done, and {waiting} wait"
+            ))
+        }
+        _ => Some("held before, and not approved since".to_owned()),
+    }
+}
