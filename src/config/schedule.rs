@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer, de};
 pub struct Schedule {
     source: String,
     cron: cron::Schedule,
+    /// It comes in every hour, so that the clock's changes neither put it off nor leave it out.
+    hourly: bool,
 }
 
 /// A schedule that could not be read; the sentence says which field is at fault.
@@ -29,15 +31,15 @@ pub struct ScheduleError {
 impl Schedule {
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
         normalise(text)
-            .and_then(|cron| {
-                cron.parse::<cron::Schedule>()
-                    .map_err(|_| "the fields do not fit together".to_owned())
+            .and_then(|(cron, hourly)| {
+                let cron = cron.parse::<cron::Schedule>();
+                Ok((cron.map_err(|_| "the fields do not fit together".to_owned())?, hourly))
             })
-            .and_then(|cron| {
+            .and_then(|(cron, hourly)| {
                 // The end of the crate's calendar is 2100, so a date that does not come until
                 // then, such as 31 February, never does.
                 match cron.after(&chrono::DateTime::UNIX_EPOCH).next() {
-                    Some(_) => Ok(Self { source: text.to_owned(), cron }),
+                    Some(_) => Ok(Self { source: text.to_owned(), cron, hourly }),
                     None => Err("such a day never comes".to_owned()),
                 }
             })
@@ -46,26 +48,35 @@ impl Schedule {
 
     /// The first time after `after`. A time that the spring change skips comes as much later as
     /// the clock jumped (02:30 is 03:30), one that the autumn change repeats comes once, the
-    /// first time.
+    /// first time. What is due in every hour is due in the repeated one, too, and needs no making
+    /// up for the skipped one.
     pub fn next(&self, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
         // A time inside a skipped hour is reckoned with the offset from before the change, so for
-        // as long as the clock jumped its turn is still to come: start where that clock stands.
-        let before = after.checked_sub(SignedDuration::from_hours(24)).ok()?;
-        let old_clock = zone.to_offset(before).to_datetime(after);
-        let start = zone.to_datetime(after).min(old_clock);
+        // as long as the clock jumped its turn is still to come: start where that clock stands. On
+        // the eve of a repeated hour the clock will stand where it stood.
+        let clock_of = |hours: i64| {
+            let then = after.checked_add(SignedDuration::from_hours(hours)).ok()?;
+            Some(zone.to_offset(then).to_datetime(after))
+        };
+        let start = zone.to_datetime(after).min(clock_of(-24)?).min(clock_of(24)?);
 
         let mut earliest: Option<Timestamp> = None;
         // Ends by itself: wall times grow, and what lies beyond a repeated hour is after `after`.
         for wall in self.cron.after(&on_a_steady_clock(start)?) {
             let time = zone.to_ambiguous_timestamp(civil_of(&wall)?);
-            let skipped = matches!(time.offset(), AmbiguousOffset::Gap { .. });
+            let (again, settled) = match time.offset() {
+                AmbiguousOffset::Gap { .. } if self.hourly => continue,
+                // Put off, maybe past one that stands later on the wall.
+                AmbiguousOffset::Gap { .. } => (None, false),
+                AmbiguousOffset::Fold { .. } if self.hourly => (time.later().ok(), true),
+                AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => (None, true),
+            };
             let time = time.compatible().ok()?;
-            if time > after {
-                // A skipped time is put off, maybe past one that stands later on the wall.
+            for time in [Some(time), again].into_iter().flatten().filter(|time| *time > after) {
                 earliest = Some(earliest.map_or(time, |earliest| earliest.min(time)));
-                if !skipped {
-                    break;
-                }
+            }
+            if settled && time > after {
+                break;
             }
         }
         earliest
@@ -148,8 +159,9 @@ const DAY: Field = Field { name: "day of month", least: 1, most: 31, names: &[] 
 const MONTH: Field = Field { name: "month", least: 1, most: 12, names: MONTHS };
 const WEEKDAY: Field = Field { name: "weekday", least: 0, most: 6, names: WEEKDAYS };
 
-/// Unix notation in, the notation of the `cron` crate out: six lists of numbers, weekdays by name.
-fn normalise(text: &str) -> Result<String, String> {
+/// Unix notation in, the notation of the `cron` crate out: six lists of numbers, weekdays by name;
+/// and whether it comes in every hour.
+fn normalise(text: &str) -> Result<(String, bool), String> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let (second, rest) = match fields.as_slice() {
         [minute, hour, day, month, weekday] => ("0", [minute, hour, day, month, weekday]),
@@ -173,15 +185,16 @@ fn normalise(text: &str) -> Result<String, String> {
             .to_owned());
     }
     let weekdays: Vec<&str> = weekdays.iter().map(|&day| WEEKDAYS[day as usize]).collect();
-    Ok([
+    let hours = HOUR.read(hour)?;
+    let fields = [
         list(&SECOND.read(second)?),
         list(&MINUTE.read(minute)?),
-        list(&HOUR.read(hour)?),
+        list(&hours),
         list(&days),
         list(&MONTH.read(month)?),
         weekdays.join(","),
-    ]
-    .join(" "))
+    ];
+    Ok((fields.join(" "), HOUR.is_whole(&hours)))
 }
 
 fn list(numbers: &BTreeSet<u32>) -> String {

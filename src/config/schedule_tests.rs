@@ -137,8 +137,53 @@ fn a_frequent_schedule_goes_through_both_changes_in_order() {
         "*/30 * * * *",
         "Europe/Berlin",
         "2026-10-24T23:45:00Z",
-        &["2026-10-25 02:00:00 +02:00", "2026-10-25 02:30:00 +02:00", "2026-10-25 03:00:00 +01:00"],
+        &[
+            "2026-10-25 02:00:00 +02:00",
+            "2026-10-25 02:30:00 +02:00",
+            "2026-10-25 02:00:00 +01:00",
+            "2026-10-25 02:30:00 +01:00",
+            "2026-10-25 03:00:00 +01:00",
+        ],
     );
+    check("30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", &["2026-03-29 03:30:00 +02:00"]);
+}
+
+/// How often a schedule comes on a day, and on the day after it.
+#[track_caller]
+fn count(schedule: &str, zone_name: &str, day: &str, expected: [usize; 2]) {
+    let (schedule, zone) = (Schedule::parse(schedule).unwrap(), zone(zone_name));
+    let first: jiff::civil::Date = day.parse().unwrap();
+    let counted = [first, first.tomorrow().unwrap()].map(|date| {
+        let begin = date.to_zoned(zone.clone()).unwrap();
+        let end = date.tomorrow().unwrap().to_zoned(zone.clone()).unwrap().timestamp();
+        let mut at = begin.timestamp() - jiff::SignedDuration::from_nanos(1);
+        let mut times = 0;
+        while let Some(next) = schedule.next(&zone, at).filter(|next| *next < end) {
+            (at, times) = (next, times + 1);
+        }
+        times
+    });
+    assert_eq!(counted, expected, "{} in {zone_name} on {day}", schedule.source());
+}
+
+#[test]
+fn a_day_has_its_one_run_whatever_becomes_of_the_hour_and_an_hourly_one_has_as_many_as_hours() {
+    for (zone, day, hours) in [
+        ("Europe/Oslo", "2026-03-29", 23),
+        ("Europe/Oslo", "2026-10-25", 25),
+        // At midnight, so that it is the day's first or the evening's last hour.
+        ("America/Sao_Paulo", "2018-11-04", 23),
+        ("America/Sao_Paulo", "2018-02-17", 25),
+    ] {
+        for hour in 0..24 {
+            for minute in [0, 15, 59] {
+                count(&format!("{minute} {hour} * * *"), zone, day, [1, 1]);
+            }
+        }
+        count("0 * * * *", zone, day, [hours, 24]);
+        count("59 * * * *", zone, day, [hours, 24]);
+        count("*/20 * * * *", zone, day, [3 * hours, 72]);
+    }
 }
 
 #[test]

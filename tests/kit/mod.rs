@@ -3,6 +3,7 @@
 
 pub(crate) mod dice;
 pub(crate) mod disk;
+pub(crate) mod ldap_script;
 pub(crate) mod load;
 pub(crate) mod provider;
 pub(crate) mod proxy;
