@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
 
 use super::{DRAIN, Daemon};
 use crate::config::Diagnostic;
@@ -59,6 +60,7 @@ impl Daemon {
 
     /// Takes no more requests, finishes those there are, lets deliveries in flight end, closes.
     pub async fn stop(self) {
+        let end = Instant::now() + DRAIN;
         self.health.set_ready(false);
         self.listening.cancel();
         self.servers.close();
@@ -66,7 +68,7 @@ impl Daemon {
         self.lanes.soft.cancel();
         self.generation.load().cancel();
         self.lanes.tasks.close();
-        if tokio::time::timeout(DRAIN, self.lanes.tasks.wait()).await.is_err() {
+        if timeout_at(end, self.lanes.tasks.wait()).await.is_err() {
             tracing::warn!(
                 "deliveries in flight were cut off; they are taken up again at the next start"
             );

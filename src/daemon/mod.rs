@@ -31,9 +31,9 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use crate::token::TokenBook;
 
-/// How long deliveries in flight may take once the daemon stops; `TimeoutStopSec` in the unit is
-/// longer.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long what is under way may take once the daemon stops: requests first, and deliveries for what
+/// they leave of it. `TimeoutStopSec` in the unit is longer.
+const DRAIN: Duration = Duration::from_secs(15);
 
 /// A running daemon.
 pub struct Daemon {

@@ -52,7 +52,7 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(8),
         }
     }
 }

@@ -243,7 +243,7 @@ impl Relay {
         self.ended().await
     }
 
-    /// How it ends by itself.
+    /// How it ended, by itself or after a signal.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.process.take().expect("it runs");
         let mut status = None;

@@ -412,10 +412,10 @@ fn missing(of: &[Vec<u8>], from: &[Vec<u8>]) -> Values {
     of.iter().filter(|value| !held.contains(&dn::name_key(value))).cloned().collect()
 }
 
-/// The values of `of` that are in `from`.
+/// The values of `from` that are in `of`, each once however often it is named.
 fn present(of: &[Vec<u8>], from: &[Vec<u8>]) -> Values {
-    let held = keys(from);
-    of.iter().filter(|value| held.contains(&dn::name_key(value))).cloned().collect()
+    let named = keys(of);
+    from.iter().filter(|value| named.contains(&dn::name_key(value))).cloned().collect()
 }
 
 /// The modifies that carry a delta: those who join first, so that the group is never empty on the

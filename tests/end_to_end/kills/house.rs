@@ -29,40 +29,43 @@ pub(super) struct House {
     pub(super) slapd: Slapd,
     pub(super) receiver: Receiver,
     mails: smtp::Server,
+    timeout: &'static str,
     /// How often the mapping was changed, which every entry shows.
     generation: usize,
 }
 
-fn limits() -> String {
-    format!("[limits]\nconcurrency = {SENDERS}\ntimeout = \"5s\"\n")
+fn limits(timeout: &str) -> String {
+    format!("[limits]\nconcurrency = {SENDERS}\ntimeout = \"{timeout}\"\n")
 }
 
-fn directory(slapd: &Slapd, generation: usize) -> String {
+fn directory(slapd: &Slapd, timeout: &str, generation: usize) -> String {
     let heading = "[ldap.users.deprovision]";
     let mapping = format!("description = \"generation {generation}\"\n{heading}");
-    ldap(slapd, &limits()).replace(heading, &mapping)
+    ldap(slapd, &limits(timeout)).replace(heading, &mapping)
 }
 
 impl House {
-    pub(super) async fn start(seed: u64) -> Self {
+    /// `timeout` is of each delivery.
+    pub(super) async fn start(seed: u64, timeout: &'static str) -> Self {
         let book = Arc::new(Book::default());
         let slapd = Slapd::start().await;
         let mails = smtp::Server::start("starttls", &["auth"]);
         let receiver = Receiver::start(&book, seed).await;
-        let welcome = format!("{}max_per_hour = 1000000\n", mail(&mails, &limits()));
+        let welcome = format!("{}max_per_hour = 1000000\n", mail(&mails, &limits(timeout)));
         let relay = Setup::new()
-            .connector("directory", directory(&slapd, 0))
+            .connector("directory", directory(&slapd, timeout, 0))
             .connector("welcome", welcome)
-            .connector("events", events_to(&receiver.url(), &limits()))
+            .connector("events", events_to(&receiver.url(), &limits(timeout)))
             .start()
             .await;
-        Self { relay, book, slapd, receiver, mails, generation: 0 }
+        Self { relay, book, slapd, receiver, mails, timeout, generation: 0 }
     }
 
     /// Another mapping, which concerns everybody; the relay is not told.
     pub(super) fn change_mapping(&mut self) {
         self.generation += 1;
-        self.relay.write_connector("directory", &directory(&self.slapd, self.generation));
+        self.relay
+            .write_connector("directory", &directory(&self.slapd, self.timeout, self.generation));
     }
 
     /// Waits until all is delivered, and compares what the targets have with what was acknowledged.

@@ -7,13 +7,14 @@ mod receiver;
 mod rounds;
 mod school;
 mod soak;
+mod stops;
 
 use crate::kit::dice::seed;
 use rounds::{MOMENTS, Rounds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_under_load_break_no_promise() {
-    let mut rounds = Rounds::begin(seed()).await;
+    let mut rounds = Rounds::begin(seed(), "5s").await;
     for _ in 0..4 {
         for moment in MOMENTS {
             rounds.round(moment, 60).await;

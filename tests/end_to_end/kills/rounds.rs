@@ -37,8 +37,8 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) async fn begin(seed: u64) -> Self {
-        let house = House::start(seed).await;
+    pub(super) async fn begin(seed: u64, timeout: &'static str) -> Self {
+        let house = House::start(seed, timeout).await;
         let provider = house.relay.provider("lillevik");
         let school = School::open(&provider, &house.book, seed).await;
         Self { house, school, provider, dice: Dice::new(seed, 998) }
@@ -46,8 +46,7 @@ impl Rounds {
 
     /// One kill, and what is served after it.
     pub(super) async fn round(&mut self, moment: Moment, writes: usize) {
-        let enough = self.house.book.counts().acknowledged + writes;
-        until("enough is written", async || self.house.book.counts().acknowledged >= enough).await;
+        self.load(writes).await;
         self.reach(moment).await;
         self.kill();
         if matches!(moment, Moment::Start) {
@@ -57,6 +56,12 @@ impl Rounds {
         }
         self.start().await;
         self.school.compare(&self.provider, &self.house.book).await;
+    }
+
+    /// Waits for so many writes.
+    pub(super) async fn load(&self, writes: usize) {
+        let enough = self.house.book.counts().acknowledged + writes;
+        until("enough is written", async || self.house.book.counts().acknowledged >= enough).await;
     }
 
     async fn reach(&mut self, moment: Moment) {
@@ -90,7 +95,7 @@ impl Rounds {
         self.house.book.counts().kills += 1;
     }
 
-    async fn start(&mut self) {
+    pub(super) async fn start(&mut self) {
         let begun = Instant::now();
         self.house.relay.restart().await;
         let took = begun.elapsed();
@@ -103,7 +108,7 @@ impl Rounds {
     }
 
     /// A random moment within so many milliseconds.
-    async fn chance(&mut self, within: usize) {
+    pub(super) async fn chance(&mut self, within: usize) {
         let wait = self.dice.throw(within * 1_000) as u64;
         tokio::time::sleep(Duration::from_micros(wait)).await;
     }

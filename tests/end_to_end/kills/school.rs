@@ -278,6 +278,10 @@ impl Client {
     /// Other members all at once.
     async fn reseat(&mut self, id: &str) {
         let members = self.some_people();
+        // What changes nothing could not be told from what was not carried out.
+        if members == self.members(id) {
+            return;
+        }
         let values: Vec<Value> = members.iter().map(|one| json!({ "value": one })).collect();
         let operations = json!([{ "op": "replace", "path": "members", "value": values }]);
         let path = format!("Groups/{id}");
@@ -287,7 +291,16 @@ impl Client {
         }
     }
 
+    /// Who is in the group, as far as was acknowledged.
+    fn members(&self, group: &str) -> BTreeSet<String> {
+        let known = self.ledger.known();
+        known.groups.get(group).map(|group| group.members.clone()).unwrap_or_default()
+    }
+
     async fn join(&self, group: &str, person: &str) {
+        if self.members(group).contains(person) {
+            return;
+        }
         let operations =
             json!([{ "op": "add", "path": "members", "value": [{ "value": person }] }]);
         let path = format!("Groups/{group}");
@@ -298,11 +311,7 @@ impl Client {
     }
 
     async fn leave(&self, group: &str, person: &str) {
-        let is_member = {
-            let known = self.ledger.known();
-            known.groups.get(group).is_some_and(|group| group.members.contains(person))
-        };
-        if !is_member {
+        if !self.members(group).contains(person) {
             return;
         }
         let operations =

@@ -28,7 +28,7 @@ fn goes_on(rounds: usize, begun: Instant) -> bool {
 async fn kills_under_load() {
     say(&format!("seed {}", seed()));
     let begun = Instant::now();
-    let mut rounds = Rounds::begin(seed()).await;
+    let mut rounds = Rounds::begin(seed(), "5s").await;
     let mut done = 0;
     while goes_on(done, begun) {
         let moment = MOMENTS[done % MOMENTS.len()];

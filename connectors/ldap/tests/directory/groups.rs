@@ -100,6 +100,17 @@ async fn a_delta_that_came_already_writes_what_is_left_of_it() {
 }
 
 #[tokio::test]
+async fn the_last_leave_together_with_one_who_never_came() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 3).await;
+    let [one, two, three] = people.as_slice() else { unreachable!("three people") };
+    let made = connector.deliver(&all(&[one, two])).await.unwrap();
+    connector.deliver(&changed(&[], &[one, two, three]).linked(&made)).await.unwrap();
+    assert_eq!(members(&slapd), [RELAY]);
+}
+
+#[tokio::test]
 async fn who_leaves_needs_permission_and_nothing_is_written_without() {
     let slapd = Slapd::start().await;
     let connector = Target::of(&slapd).connect();
