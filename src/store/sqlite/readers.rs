@@ -99,7 +99,14 @@ impl Readers {
             result
         })
         .await
-        .map_err(|_| StoreError::Broken("a read panicked".to_owned()))?
+        .map_err(|error| {
+            if error.is_panic() {
+                StoreError::Broken("a read panicked".to_owned())
+            } else {
+                // The process ends without waiting for anybody.
+                closing()
+            }
+        })?
     }
 
     fn share(&self, organization: OrgId) -> Arc<Semaphore> {
@@ -137,6 +144,10 @@ fn begin(connection: &Connection) -> Result<()> {
 }
 
 fn closed(_: tokio::sync::AcquireError) -> StoreError {
+    closing()
+}
+
+fn closing() -> StoreError {
     StoreError::Busy("it is closing".to_owned())
 }
 
@@ -213,6 +224,20 @@ mod tests {
         let (theirs, ours) = tokio::join!(join_all(theirs), ours);
         assert_eq!(ours, (Some(7), 8));
         assert!(theirs.into_iter().all(|read| read.unwrap().is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_read_that_the_end_of_the_process_cuts_off_is_no_fault_of_ours() {
+        let (_folder, readers) = readers();
+        let ended = tokio::runtime::Runtime::new().unwrap();
+        let process = ended.handle().clone();
+        ended.shutdown_background();
+        let mut read = std::pin::pin!(readers.read(|_| Ok(())));
+        let cut_off = std::future::poll_fn(|context| {
+            let _in_it = process.enter();
+            read.as_mut().poll(context)
+        });
+        assert!(matches!(cut_off.await, Err(StoreError::Busy(_))));
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ const CLIENTS: u64 = 8;
 const PEOPLE: usize = 12;
 const GROUPS: usize = 2;
 /// Groups that all clients put their people into; they stay.
-const SHARED: usize = 3;
+const SHARED: usize = 6;
 
 /// The clients at work.
 pub(super) struct School {
