@@ -69,6 +69,7 @@ pub struct Metrics {
     pub quirks: Family<Tolerated, Counter>,
     pub requests_dropped: Counter,
     pub deliveries: Family<Delivery, Counter>,
+    pub events_collapsed: Family<Connector, Counter>,
     pub delivery_duration: Histograms,
     pub delivery_lag: Histograms,
     pub connector_up: Family<Connector, Gauge>,
@@ -108,6 +109,7 @@ impl Default for Metrics {
             quirks: Family::default(),
             requests_dropped: Counter::default(),
             deliveries: Family::default(),
+            events_collapsed: Family::default(),
             delivery_duration: Histograms::new_with_constructor(latencies),
             delivery_lag: Histograms::new_with_constructor(lags),
             connector_up: Family::default(),
@@ -140,6 +142,11 @@ impl Default for Metrics {
             m.requests_dropped.clone(),
         );
         registry.register("deliveries", "Deliveries, by how they ended", m.deliveries.clone());
+        registry.register(
+            "events_collapsed",
+            "Events that became too old to be kept before they were told, and are told as one with another",
+            m.events_collapsed.clone(),
+        );
         registry.register_with_unit(
             "delivery_duration",
             "Time one delivery takes at its target",

@@ -145,6 +145,7 @@ fn imagine(
         attributes: changed,
         joined,
         left: Vec::new(),
+        collapsed: false,
     });
     if connector.wants_members() && members.is_some_and(|members| !members.is_empty()) {
         context.screen.note(

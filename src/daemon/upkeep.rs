@@ -1,5 +1,6 @@
 //! What happens every few seconds and every hour: tokens' last use, retention.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::delivery::Shared;
 use crate::http::Scim;
+use crate::metrics;
 use crate::operator::Runtime;
 
 const OFTEN: Duration = Duration::from_secs(5);
@@ -37,18 +39,34 @@ async fn prune(shared: &Shared, runtime: &ArcSwap<Runtime>) {
     let retention = runtime.load().config.retention;
     let now = shared.clock.now();
     let (changes, reports) = (now - retention.changes, now - retention.reports);
-    while !shared.soft.is_cancelled() {
+    let mut collapsed: BTreeMap<String, u64> = BTreeMap::new();
+    let mut more = true;
+    while more && !shared.soft.is_cancelled() {
         let pruned = match shared.store.forget_requests(now - REQUESTS).await {
             Ok(false) => shared.store.prune(changes, reports).await,
-            more_or_failed => more_or_failed,
+            Ok(true) => continue,
+            Err(error) => Err(error),
         };
         match pruned {
-            Ok(true) => {}
-            Ok(false) => return,
+            Ok(piece) => {
+                more = piece.more;
+                for (connector, events) in piece.collapsed {
+                    *collapsed.entry(connector).or_default() += events;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot remove what retention is over for; trying again later");
-                return;
+                more = false;
             }
         }
+    }
+    for (connector, events) in collapsed {
+        tracing::warn!(
+            connector,
+            events,
+            "not told for longer than `retention.changes`: these events become one for each resource"
+        );
+        let label = metrics::Connector { connector };
+        shared.metrics.events_collapsed.get_or_create(&label).inc_by(events);
     }
 }

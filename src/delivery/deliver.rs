@@ -101,8 +101,8 @@ struct Judged {
     once: Option<OnceKey>,
     /// Whether it reaches the target at all.
     reaches: bool,
-    /// A receiver of events hears of this group for the first time, long after it was made: what the
-    /// one change says of its members is not all there is to say.
+    /// A receiver of events hears of this group for the first time, long after it was made, or for the
+    /// first time in months: what the one change says of its members is not all there is to say.
     introduces: bool,
 }
 
@@ -142,8 +142,9 @@ fn judge(settings: &LaneSettings, claim: &Claim, mut case: Case, now: Timestamp)
         return None;
     }
     let is_created = work.change.as_ref().is_some_and(|change| change.verb == Verb::Created);
-    let introduces =
-        is_late && is_created && work.link.is_none() && work.key.kind == ResourceKind::Group;
+    let is_news = is_late && is_created && work.link.is_none();
+    let is_collapsed = work.change.as_ref().is_some_and(|change| change.collapsed);
+    let introduces = (is_news || is_collapsed) && work.key.kind == ResourceKind::Group;
     let reaches = connector.reaches(&work);
     Some(Judged { work, terms, once, reaches, introduces })
 }

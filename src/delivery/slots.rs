@@ -88,6 +88,7 @@ mod tests {
             in_doubt: false,
             due: Timestamp::UNIX_EPOCH,
             held: None,
+            collapsed: false,
             is_retry,
             background: false,
         }

@@ -111,6 +111,7 @@ fn imagined(
         first_failed: None,
         dirty_at: now,
         in_doubt: false,
+        collapsed: false,
         is_retry: false,
         background: false,
         due: now,

@@ -267,9 +267,9 @@ pub trait Store: Send + Sync {
     async fn token_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<()>;
     async fn audit(&self, row: AuditRow) -> Result<()>;
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
-    /// Removes what retention is over for: changes nobody needs, tombstones everyone settled,
-    /// reports. Does a bounded piece; `true` when there may be more.
-    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool>;
+    /// Removes what retention is over for: changes, tombstones everyone settled, reports. Events that
+    /// a connector has not been told of yet become one. Does a bounded piece.
+    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<Pruned>;
     /// Whether a write would be taken: what `readyz` asks.
     async fn writable(&self) -> Result<()>;
     /// Finishes what is queued and closes.

@@ -1,6 +1,6 @@
 //! What goes into the store and what comes out of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -356,6 +356,8 @@ pub struct Claim {
     pub dirty_at: Timestamp,
     /// An earlier attempt was cut off.
     pub in_doubt: bool,
+    /// Events that were too old to be kept are told with this one.
+    pub collapsed: bool,
     /// It has failed before.
     pub is_retry: bool,
     /// It was marked with many others, so that nobody waits for this one.
@@ -536,6 +538,15 @@ pub struct NewToken {
     pub read_only: bool,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
+}
+
+/// A piece of what retention was over for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// There may be more.
+    pub more: bool,
+    /// How many events became a part of another one, by connector.
+    pub collapsed: BTreeMap<String, u64>,
 }
 
 /// One row of the change log, for people.

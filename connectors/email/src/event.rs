@@ -114,6 +114,7 @@ mod tests {
             attributes: attributes.iter().map(|name| (*name).to_owned()).collect(),
             joined: Vec::new(),
             left: Vec::new(),
+            collapsed: false,
         });
         work
     }

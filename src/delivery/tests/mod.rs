@@ -1,6 +1,7 @@
 //! The rules of the lanes, one test each: a scripted connector, a real store, a clock that only
 //! tests move.
 
+mod collapsed;
 mod fairness;
 mod kit;
 mod lanes;

@@ -39,10 +39,14 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
         case.groups = members::Ancestry::new(c, claim.organization).of(claim.resource)?;
     }
     if manner.every_event {
-        let Some((change, body)) = change(c, claim)? else { return Ok(None) };
+        let Some((mut change, body)) = change(c, claim)? else { return Ok(None) };
         case.covers = change.seq;
         case.deleted = change.verb == Verb::Deleted;
         case.attributes = rows::attributes(&body)?;
+        if change.collapsed {
+            // Nobody knows any more which.
+            change.attributes = case.attributes.keys().cloned().collect();
+        }
         // From the change row alone, so that every attempt says the same.
         case.attributes.insert(
             "meta".to_owned(),
@@ -149,6 +153,7 @@ fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
                     attributes: resources::names(&row.get::<_, String>(3)?),
                     joined: resources::references(row.get(4)?),
                     left: resources::references(row.get(5)?),
+                    collapsed: false,
                 };
                 Ok((change, row.get(6)?))
             })
@@ -160,6 +165,7 @@ fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
             // To a connector that is new, whoever is there is created.
             change.verb = Verb::Created;
         }
+        change.collapsed = claim.collapsed;
         (change, body)
     }))
 }

@@ -209,7 +209,8 @@ const LEASE: &str = "
     UPDATE queue SET leased = ?3, epoch = ?4, first_failed = first_failed + max(0, ?3 - due)
     WHERE connector = ?1 AND resource = ?2
     RETURNING connector, resource, organization, since, mark, epoch, reason, entire,
-              attempts, first_failed, dirty_at, doubt, due, hold_kind, state = 1, background";
+              attempts, first_failed, dirty_at, doubt, due, hold_kind, state = 1, background,
+              collapsed > 0";
 
 /// The one that has been due for longest.
 fn claim_next(
@@ -284,6 +285,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<Claim> {
         held: held.as_deref().and_then(HoldKind::parse),
         is_retry: row.get(14)?,
         background: row.get(15)?,
+        collapsed: row.get(16)?,
     })
 }
 

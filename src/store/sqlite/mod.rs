@@ -57,9 +57,9 @@ use self::writer::{Done, Urgency, Writer};
 use super::{
     Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion,
     DriftRow, Entry, EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow,
-    NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Reason, Registration,
-    Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe, Settlement,
-    Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
+    NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Pruned, Reason,
+    Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe,
+    Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
 use crate::vault::KeyId;
 
@@ -564,13 +564,13 @@ impl Store for SqliteStore {
         self.readers.read(move |c| tokens::audit_log(c, limit)).await
     }
 
-    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<bool> {
+    async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<Pruned> {
         let pruned = Arc::clone(&self.pruned);
         self.background(move |c| {
             let mut cursor = pruned.load(Ordering::Acquire);
-            let more = prune::prune(c, changes_before, reports_before, &mut cursor)?;
+            let piece = prune::prune(c, changes_before, reports_before, &mut cursor)?;
             pruned.store(cursor, Ordering::Release);
-            Ok(Done::quiet(more))
+            Ok(Done::quiet(piece))
         })
         .await
     }

@@ -194,7 +194,11 @@ fn an_order_by_name_goes_by_its_index() {
 #[test]
 fn pruning_goes_by_index() {
     check(prune::OLD, &["change USING INTEGER PRIMARY KEY (rowid>?)"]);
-    check(prune::AWAITED, &["PRIMARY KEY (connector=? AND resource=?)"]);
+    check(prune::AWAITING, &["PRIMARY KEY (connector=? AND resource=?)"]);
+    check(
+        prune::COLLAPSE,
+        &["PRIMARY KEY (connector=? AND resource=?)", "change_resource (resource=?"],
+    );
     check(prune::SETTLED, &["resource_deleted"]);
 }
 

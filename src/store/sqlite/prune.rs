@@ -1,34 +1,42 @@
 //! What retention is over for.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{millis, sql};
-use crate::store::Result;
+use crate::store::{Pruned, Result};
 
 /// Rows looked at, or removed, in one piece of background work.
 const CHUNK: i64 = 500;
 
-/// Removes changes that no queue row needs, tombstones that every connector has settled, and old
-/// reports. Does a piece of it; `true` when there may be more. `cursor` is how far the log has been
+/// Removes old changes, tombstones that every connector has settled, and old
+/// reports. Does a piece of it. `cursor` is how far the log has been
 /// looked through, so that what must stay is not looked at again in each piece.
 pub(super) fn prune(
     c: &Connection,
     changes_before: Timestamp,
     reports_before: Timestamp,
     cursor: &mut i64,
-) -> Result<bool> {
-    if prune_changes(c, millis(changes_before), cursor)? {
-        return Ok(true);
+) -> Result<Pruned> {
+    let mut collapsed = BTreeMap::new();
+    if prune_changes(c, millis(changes_before), cursor, &mut collapsed)? {
+        return Ok(Pruned { more: true, collapsed });
     }
     // After the log: a group that must still hear who left is compared whole by then.
     let tombstones = prune_tombstones(c, millis(changes_before))?;
     let reports = prune_reports(c, millis(reports_before))?;
-    Ok(tombstones || reports)
+    Ok(Pruned { more: tombstones || reports, collapsed })
 }
 
 /// The log is in the order of its numbers, so that the first change that is young enough ends it.
-fn prune_changes(c: &Connection, before: i64, cursor: &mut i64) -> Result<bool> {
+fn prune_changes(
+    c: &Connection,
+    before: i64,
+    cursor: &mut i64,
+    collapsed: &mut BTreeMap<String, u64>,
+) -> Result<bool> {
     let changes: Vec<(i64, i64, i64, bool)> = c
         .prepare_cached(OLD)
         .and_then(|mut s| {
@@ -40,7 +48,7 @@ fn prune_changes(c: &Connection, before: i64, cursor: &mut i64) -> Result<bool> 
         .map_err(sql)?;
     let old = changes.iter().take_while(|(_, _, at, _)| *at < before);
     for &(seq, resource, _, moved) in old.clone() {
-        if is_newest(c, resource, seq)? || is_awaited(c, resource, seq)? {
+        if is_newest(c, resource, seq)? || !collapse(c, resource, seq, before, collapsed)? {
             continue;
         }
         if moved {
@@ -69,17 +77,60 @@ fn is_newest(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
         .map_err(sql)
 }
 
-/// Whether a connector that wants every event has not been told of it.
-fn is_awaited(c: &Connection, resource: i64, seq: i64) -> Result<bool> {
-    c.prepare_cached(AWAITED)
-        .and_then(|mut s| s.query_row([resource, seq], |row| row.get(0)))
-        .map_err(sql)
+/// A connector that wants every event may not have been told of this one, for as long as the log goes
+/// back: it was down, paused, left parked or taken away. What is too old to be kept for it is then told as one,
+/// with the first change that is young enough, or else with the newest. `false` while one of them is
+/// just being told.
+fn collapse(
+    c: &Connection,
+    resource: i64,
+    seq: i64,
+    before: i64,
+    collapsed: &mut BTreeMap<String, u64>,
+) -> Result<bool> {
+    let awaiting: Vec<(i64, String, i64, bool)> = c
+        .prepare_cached(AWAITING)
+        .and_then(|mut s| {
+            s.query_map([resource, seq], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect()
+        })
+        .map_err(sql)?;
+    if awaiting.iter().any(|(.., is_claimed)| *is_claimed) {
+        return Ok(false);
+    }
+    for (connector, name, since, _) in awaiting {
+        let events: u64 = c
+            .prepare_cached(COLLAPSE)
+            .and_then(|mut s| s.query_row([connector, resource, since, before], |row| row.get(0)))
+            .map_err(sql)?;
+        *collapsed.entry(name).or_default() += events;
+    }
+    Ok(true)
 }
 
-pub(super) const AWAITED: &str = "
-    SELECT EXISTS (SELECT 1 FROM connector k CROSS JOIN queue q
-                   ON q.connector = k.id AND q.resource = ?1 AND q.since <= ?2
-                   WHERE k.every_event)";
+pub(super) const AWAITING: &str = "
+    SELECT k.id, k.name, q.since, q.leased IS NOT NULL
+    FROM connector k CROSS JOIN queue q
+         ON q.connector = k.id AND q.resource = ?1 AND q.since <= ?2
+    WHERE k.every_event";
+
+/// It keeps its state: who was parked is not tried again for this.
+pub(super) const COLLAPSE: &str = "
+    UPDATE queue SET
+        since = next.seq, dirty_at = next.at, mark = mark + 1, attempts = 0, first_failed = NULL,
+        last_error = iif(collapsed > 0, last_error, coalesce(last_error || '; ', '')
+            || 'what happened before the time that [retention] keeps is told as one event'),
+        collapsed = collapsed + (SELECT count(*) FROM change
+                                 WHERE resource = ?2 AND seq >= ?3 AND seq < next.seq)
+    FROM (SELECT seq, at FROM change
+          WHERE resource = ?2
+                AND seq = coalesce((SELECT seq FROM change WHERE resource = ?2 AND at >= ?4
+                                    ORDER BY seq LIMIT 1),
+                                   (SELECT max(seq) FROM change WHERE resource = ?2))) next
+    WHERE connector = ?1 AND resource = ?2
+    RETURNING (SELECT count(*) FROM change WHERE resource = ?2 AND seq >= ?3 AND seq < since)";
 
 /// Who came and went is not known any more: the group is compared with the member table.
 fn compare_whole(c: &Connection, group: i64, seq: i64) -> Result<()> {

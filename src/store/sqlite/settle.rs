@@ -181,7 +181,7 @@ impl Row {
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, attempts = 0,
                     first_failed = NULL, last_error = NULL, hold_kind = NULL, hold_count = 0,
                     approved = NULL, rejected = NULL, leased = NULL, doubt = 0,
-                    reason = iif(?6, 'change', reason)
+                    reason = iif(?6, 'change', reason), collapsed = 0
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| {

@@ -182,7 +182,7 @@ fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestam
     if let Some((next, at)) = next {
         c.prepare_cached(
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, reason = 'change',
-                    attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
+                    collapsed = 0, attempts = 0, first_failed = NULL, last_error = NULL, hold_kind = NULL,
                     hold_count = 0, approved = NULL, rejected = NULL, doubt = 0, waits_for = NULL
              WHERE connector = ?1 AND resource = ?2",
         )

@@ -62,7 +62,7 @@ async fn who_has_not_changed_for_years_is_told_to_a_new_event_connector_too() {
     let ada = kit.user("ada").await;
     kit.change(&ada, "ada", "newer").await;
     kit.pass(Duration::from_hours(24 * 365));
-    while kit.store.prune(kit.now(), kit.now()).await.unwrap() {}
+    while kit.store.prune(kit.now(), kit.now()).await.unwrap().more {}
     let hook = kit.hook().await;
     kit.walk_to_the_end().await;
     let claim = kit.claim_of(hook, &ada).await.unwrap();

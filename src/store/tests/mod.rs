@@ -18,6 +18,7 @@ mod properties;
 mod queue;
 mod removals;
 mod requests;
+mod retention;
 mod turns;
 mod upkeep;
 mod writes;

@@ -21,6 +21,7 @@ fn change(mut work: Work, verb: Verb, seq: i64) -> Work {
         attributes: vec!["displayName".to_owned()],
         joined: Vec::new(),
         left: Vec::new(),
+        collapsed: false,
     });
     work
 }

@@ -126,6 +126,9 @@ pub struct Change {
     pub joined: Vec<MemberRef>,
     /// Who left it.
     pub left: Vec<MemberRef>,
+    /// Changes before it were never told and are not known any more: they are told with this one. Any
+    /// attribute may have changed, and of a group `joined` is everybody who is in it.
+    pub collapsed: bool,
 }
 
 /// A member as the change log names it: enough for a receiver to know the person, fixed when the

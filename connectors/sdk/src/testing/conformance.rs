@@ -76,6 +76,7 @@ impl Step {
             attributes: vec!["displayName".to_owned()],
             joined: Vec::new(),
             left: Vec::new(),
+            collapsed: false,
         });
         work
     }

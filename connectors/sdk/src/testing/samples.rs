@@ -127,6 +127,7 @@ pub fn created(resource: Resource) -> Work {
         attributes,
         joined: Vec::new(),
         left: Vec::new(),
+        collapsed: false,
     });
     work
 }

@@ -45,6 +45,9 @@ struct Data<'a> {
     attributes: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<&'a [MemberRef]>,
+    /// More has happened than this tells.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    collapsed: bool,
 }
 
 /// The events of this work that `patterns` select, in the order in which they are to be sent.
@@ -104,8 +107,11 @@ fn own_event(work: &Work, kind: EventKind) -> Event {
     let data = Data {
         organization: &resource.key.organization,
         resource: public(&resource.attributes),
-        attributes: change.map(|change| change.attributes.as_slice()),
+        attributes: change
+            .filter(|change| !change.collapsed)
+            .map(|change| change.attributes.as_slice()),
         members: None,
+        collapsed: change.is_some_and(|change| change.collapsed),
     };
     let timestamp = match change {
         Some(change) => Some(instant(change.at)),
@@ -135,6 +141,7 @@ fn member_events(
                 resource: public(&resource.attributes),
                 attributes: None,
                 members: Some(members),
+                collapsed: change.collapsed,
             };
             let id = if chunked { format!("{id}-{}", number + 1) } else { id.clone() };
             Event { id, kind, body: body(kind, Some(instant(change.at)), data) }

@@ -27,6 +27,7 @@ fn change(mut work: Work, verb: Verb, attributes: &[&str]) -> Work {
         attributes: attributes.iter().map(|name| (*name).to_owned()).collect(),
         joined: Vec::new(),
         left: Vec::new(),
+        collapsed: false,
     });
     work
 }
@@ -225,4 +226,20 @@ fn without_a_change_the_id_is_stable_until_the_event_has_arrived() {
         link.hash = Some(first[0].id.clone());
     }
     assert_ne!(all(&again)[0].id, first[0].id);
+}
+
+#[test]
+fn what_stands_for_events_that_are_lost_says_so_and_not_what_changed() {
+    let mut work = change(present(choir()), Verb::Updated, &["displayName"]);
+    let change = work.change.as_mut().unwrap();
+    change.collapsed = true;
+    change.joined = members(2);
+    let events = all(&work);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.to_string()).collect();
+    assert_eq!(kinds, ["group.updated", "group.member_added"]);
+    for event in &events {
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        assert_eq!(body["data"]["collapsed"], json!(true));
+        assert_eq!(body["data"]["attributes"], Value::Null);
+    }
 }

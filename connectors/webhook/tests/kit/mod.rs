@@ -43,6 +43,7 @@ pub(crate) fn change(mut work: Work, verb: Verb, attributes: &[&str]) -> Work {
         attributes: attributes.iter().map(|name| (*name).to_owned()).collect(),
         joined: Vec::new(),
         left: Vec::new(),
+        collapsed: false,
     });
     work
 }
