@@ -482,8 +482,8 @@ async fn what_was_removed_is_forgotten_with_the_reports() {
     kit.delete(&people[0]).await;
     assert!(kit.deprovision(dir, &people[0], 1).await);
     let later = kit.now() + Duration::from_secs(1);
-    while kit.store.prune(jiff::Timestamp::UNIX_EPOCH, kit.now()).await.unwrap() {}
+    while kit.store.prune(jiff::Timestamp::UNIX_EPOCH, kit.now()).await.unwrap().more {}
     assert_eq!(kit.rows("removal"), 1);
-    while kit.store.prune(jiff::Timestamp::UNIX_EPOCH, later).await.unwrap() {}
+    while kit.store.prune(jiff::Timestamp::UNIX_EPOCH, later).await.unwrap().more {}
     assert_eq!(kit.rows("removal"), 0);
 }
