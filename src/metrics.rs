@@ -3,6 +3,7 @@
 //! Counters and histograms are kept here by whoever does the work; gauges are read from the store
 //! when they are asked for. No label ever names a person.
 
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -59,6 +60,9 @@ pub struct OfKind {
 
 type Seconds = Gauge<f64, AtomicU64>;
 type Histograms = Family<Connector, Histogram, fn() -> Histogram>;
+
+/// Of the process, as its log is.
+pub static LOG_LINES_DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Everything that is counted. One for the process, handed to whoever counts.
 pub struct Metrics {
@@ -188,6 +192,11 @@ impl Default for Metrics {
             "Time of a commit, sync included",
             Unit::Seconds,
             m.commit_duration.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that could not be written",
+            LOG_LINES_DROPPED.clone(),
         );
         registry.register("panics", "Panics caught at a task's edge", m.panics.clone());
         registry.register(

@@ -39,6 +39,8 @@ Exit codes:
    1  failed
    2  wrong usage
    3  a difference was found (reconcile --dry-run)
+  65  the database is damaged, or older than what was acknowledged (serve)
+  74  the disk could not sync what was written (serve)
   78  the configuration cannot be used";
 
 /// Takes SCIM 2.0 pushes from identity providers, keeps them, and brings directories, webhooks and
@@ -69,7 +71,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon; SIGTERM stops it, SIGHUP makes it read the configuration again
-    Serve,
+    Serve(serve::Args),
     /// A whole school on this machine, with nothing installed: people are pushed, and arrive
     Demo(demo::Args),
     /// Find every mistake in the configuration, without starting anything
@@ -106,6 +108,8 @@ enum Exit {
     Usage,
     /// What was compared differs.
     Difference,
+    /// EX_DATAERR of sysexits.h; systemd does not restart after it.
+    Damaged,
     /// EX_CONFIG of sysexits.h; systemd does not restart after it.
     Configuration,
 }
@@ -117,6 +121,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Difference => 3,
+            Exit::Damaged => 65,
             Exit::Configuration => 78,
         })
     }
@@ -133,6 +138,8 @@ enum Failure {
     Configuration(Vec<Diagnostic>),
     /// What the configuration names cannot be used.
     Unusable(String),
+    /// What is stored cannot be used.
+    Damaged(String),
 }
 
 type Result<T = Exit> = std::result::Result<T, Failure>;
@@ -166,7 +173,7 @@ pub(crate) async fn main() -> ExitCode {
 async fn run(context: &Context, command: Command) -> Result<ExitCode> {
     let exit = match command {
         Command::Demo(args) => return Ok(demo::run(args).await),
-        Command::Serve => serve::run(context).await,
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Check(args) => check::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,

@@ -106,6 +106,10 @@ impl Screen {
                 self.note(&format!("{error} {message}"));
                 Exit::Configuration
             }
+            Failure::Damaged(message) => {
+                self.note(&format!("{error} {message}"));
+                Exit::Damaged
+            }
             Failure::Configuration(diagnostics) => {
                 self.diagnostics(diagnostics);
                 let mistakes = diagnostics.iter().filter(|one| one.is_error()).count();

@@ -5,10 +5,19 @@ use std::process::ExitCode;
 use scim_relay::config::{credentials_directory, load};
 use scim_relay::daemon::connectors::KINDS;
 use scim_relay::daemon::{Daemon, StartError, telemetry};
+use scim_relay::store::Lost;
 
 use super::{Context, Exit, Failure, Result};
 
-pub(super) async fn run(context: &Context) -> Result {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Go on without acknowledged changes that are missing from the database, once: its WAL is
+    /// damaged or gone, or an older copy was put in its place
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result {
     let credentials = credentials_directory();
     let (config, warnings) = load(&context.config_file(), KINDS, credentials.as_deref())
         .map_err(Failure::Configuration)?;
@@ -16,7 +25,8 @@ pub(super) async fn run(context: &Context) -> Result {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let daemon = Box::pin(Daemon::start(config, credentials)).await.map_err(failure)?;
+    let lost = if args.accept_loss { Lost::Accepted } else { Lost::Refused };
+    let daemon = Box::pin(Daemon::start(config, credentials, lost)).await.map_err(failure)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         scim = %daemon.scim_address(),
@@ -33,7 +43,11 @@ fn failure(error: StartError) -> Failure {
         StartError::Config(mistakes) => Failure::Configuration(mistakes),
         other => {
             let message = chain(&other);
-            if code == 78 { Failure::Unusable(message) } else { Failure::Failed(message) }
+            match code {
+                65 => Failure::Damaged(message),
+                78 => Failure::Unusable(message),
+                _ => Failure::Failed(message),
+            }
         }
     }
 }

@@ -31,11 +31,17 @@ impl Daemon {
         tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
         tracing::info!("stopping: finishing what is in flight; a second signal does not wait");
         let hard = self.lanes.hard.clone();
-        tokio::select! {
-            () = self.stop() => {}
-            () = again(&mut terminate, &mut interrupt) => {
-                tracing::warn!("stopping at once; what was in flight is taken up again at the next start");
-                hard.cancel();
+        let mut stop = std::pin::pin!(self.stop());
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = again(&mut terminate, &mut interrupt) => {
+                    tracing::warn!("stopping at once; what was in flight is taken up again at the next start");
+                    hard.cancel();
+                    break;
+                }
+                // Finishing may take longer than systemd waits for a sign of life.
+                () = tick(&mut watchdog) => tell(&[NotifyState::Watchdog]),
             }
         }
         ExitCode::SUCCESS

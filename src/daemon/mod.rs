@@ -28,7 +28,7 @@ use crate::http::{self, Health, Scim, TlsError};
 use crate::metrics::Metrics;
 use crate::operator::{Operator, Runtime};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Lost, Store, StoreError};
 use crate::token::TokenBook;
 
 /// How long what is under way may take once the daemon stops: requests first, and deliveries for what
@@ -66,12 +66,22 @@ pub struct Daemon {
 pub enum StartError {
     #[error("the configuration cannot be used")]
     Config(Vec<Diagnostic>),
-    #[error(transparent)]
+    #[error("{}{}", .0, remedy(.0))]
     Store(#[from] StoreError),
     #[error("cannot listen on {address}: {source}; {}", advice(.source))]
     Listen { address: String, source: std::io::Error },
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+fn remedy(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Busy(_) => {
+            "; make room on the disk that has `data_dir`, see that this user may write there, and \
+             start again"
+        }
+        StoreError::Damaged(_) | StoreError::Broken(_) | StoreError::Open(_) => "",
+    }
 }
 
 fn advice(error: &std::io::Error) -> &'static str {
@@ -87,10 +97,12 @@ fn advice(error: &std::io::Error) -> &'static str {
 }
 
 impl StartError {
-    /// 78 for a configuration that cannot be used (sysexits.h), else 1.
+    /// 78 for a configuration that cannot be used, 65 for a database that cannot (sysexits.h), else
+    /// 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Tls(_) => 78,
+            Self::Store(StoreError::Damaged(_)) => 65,
             Self::Store(_) | Self::Listen { .. } => 1,
         }
     }
@@ -99,10 +111,14 @@ impl StartError {
 impl Daemon {
     /// Opens the store, migrates it, makes the connectors, starts their lanes, and listens. When
     /// it returns, a request would be answered.
-    pub async fn start(config: Config, credentials: Option<PathBuf>) -> Result<Self, StartError> {
+    pub async fn start(
+        config: Config,
+        credentials: Option<PathBuf>,
+        lost: Lost,
+    ) -> Result<Self, StartError> {
         let clock = SystemClock::shared();
         let metrics = Arc::new(Metrics::default());
-        let store = open_store(&config, &metrics).await?;
+        let store = open_store(&config, lost, &metrics).await?;
         let tokens = Arc::new(TokenBook::default());
         tokens.reload(store.as_ref()).await?;
         let lanes = delivery::Shared {
@@ -217,11 +233,15 @@ impl Daemon {
     }
 }
 
-async fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>, StartError> {
+async fn open_store(
+    config: &Config,
+    lost: Lost,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StartError> {
     let folder = config.data_dir.clone();
     let histogram = metrics.commit_duration.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        SqliteStore::open(&folder, move |took, _| histogram.observe(took.as_secs_f64()))
+        SqliteStore::open_with(&folder, lost, move |took, _| histogram.observe(took.as_secs_f64()))
     });
     let store =
         opened.await.map_err(|_| StoreError::Broken("opening the store panicked".to_owned()))??;

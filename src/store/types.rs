@@ -640,3 +640,13 @@ pub enum Once {
     /// It went out.
     Sent,
 }
+
+/// Whether a person has put up with what is missing from the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    /// It is not opened.
+    #[default]
+    Refused,
+    /// It goes on without.
+    Accepted,
+}

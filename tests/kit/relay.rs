@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -65,9 +65,15 @@ impl Setup {
         self
     }
 
+    /// A variable that the daemon is started with.
+    pub(crate) fn environment(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// Puts the database on a disk that can be looked at and broken.
     pub(crate) fn disk(mut self, disk: &Disk) -> Self {
-        self.environment = disk.environment();
+        self.environment.extend(disk.environment());
         self
     }
 
@@ -184,12 +190,17 @@ impl Relay {
 
     /// Starts the program.
     pub(crate) fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    fn launch_with(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "it runs");
         let log =
             OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
         let child = self
             .program()
             .arg("serve")
+            .args(arguments)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -222,6 +233,41 @@ impl Relay {
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM");
         command
+    }
+
+    /// Starts the program with arguments for `serve`, and waits until it is ready, or how it ended.
+    pub(crate) async fn try_restart(&mut self, arguments: &[&str]) -> Option<ExitStatus> {
+        self.launch_with(arguments);
+        let ready = format!("http://{}/readyz", self.address);
+        let mut ended = None;
+        until("the relay is ready or has ended", async || {
+            ended =
+                self.process.as_mut().expect("it was started").try_wait().expect("it can be asked");
+            ended.is_some() || status_of(&ready).await == Some(200)
+        })
+        .await;
+        if ended.is_some() {
+            self.process = None;
+        }
+        ended
+    }
+
+    /// Its log goes from the next start on to where there is no room for it.
+    pub(crate) fn lose_log(&self) {
+        std::os::unix::fs::symlink("/dev/full", self.path("log")).expect("there is no log yet");
+    }
+
+    pub(crate) fn find_log(&self) {
+        fs::remove_file(self.path("log")).expect("it was lost");
+    }
+
+    /// What it tells Prometheus.
+    pub(crate) async fn metrics(&self) -> String {
+        let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let url = format!("http://{}/metrics", self.console);
+        let answer = client.get(url.parse().expect("an address")).await.expect("it answers");
+        let bytes = answer.into_body().collect().await.expect("it answers whole").to_bytes();
+        String::from_utf8(bytes.into()).expect("metrics are text")
     }
 
     /// What `/readyz` answers, if anything.

@@ -54,6 +54,7 @@ struct Inner {
     /// For those who are not simply taken, by userName.
     answers: BTreeMap<String, Answering>,
     measured: Option<PathBuf>,
+    then: Option<Box<dyn Fn() + Send>>,
 }
 
 type Shared = Arc<Mutex<Inner>>;
@@ -86,6 +87,11 @@ impl Webhooks {
     /// Notes with each event from now on how long this file is.
     pub(crate) fn measure(&self, file: PathBuf) {
         lock(&self.inner).measured = Some(file);
+    }
+
+    /// What happens whenever an event has come, before it is answered.
+    pub(crate) fn then(&self, deed: impl Fn() + Send + 'static) {
+        lock(&self.inner).then = Some(Box::new(deed));
     }
 
     /// What events of this person (by userName) are answered with from now on.
@@ -127,6 +133,9 @@ async fn receive(State(inner): State<Shared>, headers: HeaderMap, body: Bytes) -
     let measured = inner.measured.as_ref().and_then(|file| std::fs::metadata(file).ok());
     let position = measured.map_or(0, |file| file.len());
     inner.events.push(Event { id, body, status, at: Instant::now(), position });
+    if let Some(then) = &inner.then {
+        then();
+    }
     let status = http::StatusCode::from_u16(status).expect("a test sets a status that exists");
     let mut response = status.into_response();
     if let Some(seconds) = retry_after {

@@ -30,6 +30,7 @@ use scim_relay::config::{self, render};
 use scim_relay::daemon::connectors::KINDS;
 use scim_relay::daemon::{Daemon, StartError};
 use scim_relay::operator::{Actor, NewTokenRequest};
+use scim_relay::store::Lost;
 use tracing::level_filters::LevelFilter;
 
 use account::Account;
@@ -186,7 +187,7 @@ async fn daemon(folder: &Folder) -> Result<Daemon> {
         Ok((config, _)) => config,
         Err(mistakes) => bail!("the configuration is wrong:\n{}", render(&mistakes, false)),
     };
-    Daemon::start(config, None).await.map_err(|error| match error {
+    Daemon::start(config, None, Lost::Refused).await.map_err(|error| match error {
         StartError::Config(mistakes) => {
             anyhow::anyhow!("the configuration is wrong:\n{}", render(&mistakes, false))
         }

@@ -12,6 +12,7 @@ mod held;
 mod index;
 mod links;
 mod list;
+mod mark;
 mod members;
 mod needs;
 mod once;
@@ -61,6 +62,7 @@ use super::{
     Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe,
     Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
+use crate::store::Lost;
 use crate::vault::KeyId;
 
 /// The name of the database in the data directory.
@@ -95,9 +97,18 @@ impl SqliteStore {
         folder: &Path,
         commits: impl Fn(Duration, usize) + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::open_with(folder, Lost::Refused, commits)
+    }
+
+    /// The same, with a person's word on what is missing from it.
+    pub fn open_with(
+        folder: &Path,
+        lost: Lost,
+        commits: impl Fn(Duration, usize) + Send + Sync + 'static,
+    ) -> Result<Self> {
         let lock = open::lock(folder)?;
         let path = folder.join(FILE);
-        let connection = open::writer(&path)?;
+        let (connection, mark) = open::writer_of(folder, lost)?;
         claims::cut_off(&connection)?;
         let ledger_key = open::key(&connection, "ledger_key")?;
         let cursor_key = open::key(&connection, "cursor_key")?;
@@ -105,7 +116,7 @@ impl SqliteStore {
         let subscribers = registry::subscribers(&connection)?;
         let keys = registry::organization_keys(&connection)?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, Box::new(commits))?;
+        let writer = Writer::start(connection, mark, Box::new(commits))?;
         Ok(Self {
             writer,
             readers,

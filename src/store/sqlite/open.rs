@@ -3,14 +3,15 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::sql;
+use super::mark::{self, Mark};
+use super::{FILE, sql};
 use crate::ids;
-use crate::store::{Result, StoreError};
+use crate::store::{Lost, Result, StoreError};
 
 mod migrations {
     refinery::embed_migrations!("src/store/sqlite/migrations");
@@ -26,6 +27,9 @@ const READER_CACHE: i64 = 1_024;
 
 /// How long a lock of another process on the database is waited for.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a start may look for damage.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Holds the data directory for this process; the kernel lets go of it when the process ends, so
 /// there is no stale lock.
@@ -69,22 +73,26 @@ fn private(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The writing connection, with the schema of this version.
-pub(super) fn writer(path: &Path) -> Result<Connection> {
+/// The writing connection, with the schema of this version, and the mark beside the database.
+/// Whatever is wrong is found before anything is changed.
+pub(super) fn writer_of(folder: &Path, lost: Lost) -> Result<(Connection, Mark)> {
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "SQLite is bundled and new enough");
-    let new = !path.exists();
+    let path = folder.join(FILE);
+    let new = fs::metadata(&path).map_or(0, |file| file.len()) == 0;
+    if new {
+        // Before SQLite takes a WAL without a database away.
+        mark::missing(None, folder, lost)?;
+    }
     // SQLite gives its other files the same mode.
-    drop(private(path)?);
-    let mut connection = Connection::open(path)
-        .map_err(|error| StoreError::Open(format!("cannot open {}: {error}", path.display())))?;
-    let wrong = |error: rusqlite::Error| {
-        StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
-    };
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
-    pragmas(&connection, WRITER_CACHE).map_err(wrong)?;
-    migrate(&mut connection, path)?;
-    if new && let Some(folder) = path.parent() {
-        // The file's name, too, must survive a power cut, and the folder's, which may be new.
+    drop(private(&path)?);
+    let mut connection = connect(&path).map_err(|error| unusable(&path, error))?;
+    look_over(&mut connection).map_err(|said| damaged(&path, &said))?;
+    let missing = mark::missing(Some(&connection), folder, lost)?;
+    migrate(&mut connection, &path)?;
+    mark::skip(&connection, missing)?;
+    let mark = Mark::open(&connection, folder)?;
+    if new {
+        // The files' names, too, must survive a power cut, and the folder's, which may be new.
         sync(folder).map_err(|error| {
             StoreError::Open(format!("cannot sync {}: {error}", folder.display()))
         })?;
@@ -94,7 +102,59 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
             tracing::debug!(folder = %above.display(), %error, "not ours to sync");
         }
     }
+    Ok((connection, mark))
+}
+
+/// The same for tests of what lies above it.
+#[cfg(test)]
+pub(super) fn writer(path: &Path) -> Result<Connection> {
+    let folder = path.parent().expect("a file is in a folder");
+    writer_of(folder, Lost::Refused).map(|(connection, _)| connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    // The writer copies the WAL itself; what is refused here is to stay as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    pragmas(&connection, WRITER_CACHE)?;
     Ok(connection)
+}
+
+fn unusable(path: &Path, error: rusqlite::Error) -> StoreError {
+    match sql(error) {
+        StoreError::Damaged(said) => damaged(path, &said),
+        StoreError::Busy(said) | StoreError::Broken(said) | StoreError::Open(said) => {
+            StoreError::Open(format!(
+                "cannot use {}: {said}; see that there is room on its disk, that this user may \
+                 write it, and that nothing else has it open, and start again",
+                path.display()
+            ))
+        }
+    }
+}
+
+fn damaged(path: &Path, said: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "{} is damaged, or is no database: {said}. Nothing was changed. See what the disk says, and \
+         put a copy from before in its place",
+        path.display()
+    ))
+}
+
+/// Looks for damage as long as a start may take: all of a small database, some of a large one.
+fn look_over(c: &mut Connection) -> std::result::Result<(), String> {
+    let end = Instant::now() + LOOK;
+    let wrong = |error: rusqlite::Error| error.to_string();
+    c.progress_handler(1_000, Some(move || Instant::now() >= end)).map_err(wrong)?;
+    let found = c.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+    c.progress_handler(0, None::<fn() -> bool>).map_err(wrong)?;
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(found),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(()),
+        Err(error) => Err(wrong(error)),
+    }
 }
 
 fn sync(folder: &Path) -> std::io::Result<()> {
@@ -139,15 +199,13 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
             [],
             |row| row.get(0),
         )
-        .map_err(|error| {
-            StoreError::Open(format!("{} is not a usable database: {error}", path.display()))
-        })?;
+        .map_err(|error| unusable(path, error))?;
     if found > 0 {
         let version: i64 = connection
             .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| {
                 row.get(0)
             })
-            .map_err(sql)?;
+            .map_err(|error| unusable(path, error))?;
         if version > i64::from(known) {
             return Err(StoreError::Open(format!(
                 "{} was written by a newer scim-relay (layout {version}, this one knows {known}); \
@@ -184,7 +242,7 @@ mod tests {
         let mut commits = 0;
         loop {
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join(super::super::FILE);
+            let path = folder.path().join(FILE);
             let mut cut_off = Connection::open(&path).unwrap();
             let mut left = commits;
             let is_over = move || {

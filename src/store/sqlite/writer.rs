@@ -15,6 +15,7 @@ use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::{self, Checkpoints};
+use super::mark::Mark;
 use super::sql;
 use crate::store::{Result, StoreError};
 
@@ -185,6 +186,7 @@ impl Writer {
     /// Starts the thread. `commits` hears how long each commit took and how many it served.
     pub(super) fn start(
         mut connection: Connection,
+        mark: Mark,
         commits: Box<dyn Fn(Duration, usize) + Send + Sync>,
     ) -> Result<Self> {
         let checkpoints = Checkpoints::take_over(&mut connection).map_err(sql)?;
@@ -196,7 +198,7 @@ impl Writer {
         });
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || Committing { shared, connection, checkpoints, failing: false }.run()
+            move || Committing { shared, connection, mark, checkpoints, failing: false }.run()
         });
         let thread = thread.map_err(|error| {
             StoreError::Open(format!("cannot start the writer thread: {error}"))
@@ -288,6 +290,7 @@ fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
 struct Committing {
     shared: Arc<Shared>,
     connection: Connection,
+    mark: Mark,
     checkpoints: Checkpoints,
     /// Whether the last commit failed: it is the change that is worth a line in the log.
     failing: bool,
@@ -302,6 +305,7 @@ impl Committing {
             }
         }
         checkpoint::last(&self.connection);
+        self.mark.sync();
     }
 
     fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
@@ -330,6 +334,9 @@ impl Committing {
             Ok(()) => {}
         }
         self.failing = outcome.is_err();
+        if outcome.is_ok() {
+            self.mark.note(connection);
+        }
         (shared.commits)(begun.elapsed(), batch.len());
         let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
         for job in batch {
@@ -380,13 +387,15 @@ fn end_where_the_disk_lies(error: &rusqlite::Error) {
 mod tests {
     use std::sync::mpsc;
 
+    use super::super::open;
     use super::*;
+    use crate::store::Lost;
 
     fn writer() -> (tempfile::TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();
-        let connection = Connection::open(folder.path().join("test.db")).unwrap();
+        let (connection, mark) = open::writer_of(folder.path(), Lost::Refused).unwrap();
         connection.execute_batch("CREATE TABLE word (text TEXT UNIQUE)").unwrap();
-        (folder, Writer::start(connection, Box::new(|_, _| {})).unwrap())
+        (folder, Writer::start(connection, mark, Box::new(|_, _| {})).unwrap())
     }
 
     fn insert(c: &Connection, word: &str) -> Result<()> {

@@ -58,10 +58,11 @@ fn what_is_no_database_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(FILE);
     std::fs::write(&file, "this is not a database, and it is long enough to be looked at").unwrap();
-    let Err(StoreError::Open(said)) = SqliteStore::open(folder.path(), |_, _| {}) else {
+    let Err(StoreError::Damaged(said)) = SqliteStore::open(folder.path(), |_, _| {}) else {
         panic!("it was opened")
     };
-    assert!(said.contains("is not a usable database"), "{said}");
+    assert!(said.contains(&*file.to_string_lossy()), "{said}");
+    assert!(said.contains("is damaged, or is no database"), "{said}");
     assert!(std::fs::read_to_string(file).unwrap().starts_with("this is not"));
 }
 

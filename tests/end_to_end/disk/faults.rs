@@ -1,7 +1,9 @@
 //! A disk that refuses, fails or is slow, below the program as it is shipped.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::UnixDatagram;
 use tokio::task::JoinSet;
 
 use crate::kit::disk::{Disk, Fault};
@@ -58,6 +60,89 @@ async fn a_disk_that_takes_nothing_costs_writes_alone_and_heals_by_itself() {
         relay.settled().await;
         told_once(&hooks, &people);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_a_full_disk_says_what_to_do_and_goes_once_there_is_room() {
+    let (disk, hooks, mut relay) = start().await;
+    let provider = relay.provider("lillevik");
+    provider.hire("ada").await;
+    relay.settled().await;
+    relay.terminate().await;
+
+    disk.fail(Fault::Full);
+    let ended = relay.try_restart(&[]).await.expect("there is no room for what a start needs");
+    assert_eq!(ended.code(), Some(1));
+    let log = relay.log();
+    let said = log.lines().rfind(|line| line.starts_with("error:")).expect("it says why");
+    assert!(said.contains("room"), "{said}");
+    assert!(said.contains(&*relay.data.to_string_lossy()), "{said}");
+
+    disk.heal();
+    relay.restart().await;
+    provider.hire("bea").await;
+    relay.settled().await;
+    told_once(&hooks, &["ada", "bea"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_settled_is_waited_for_at_the_end_with_signs_of_life() {
+    let (disk, hooks) = (Arc::new(Disk::new()), Webhooks::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let mut relay = Setup::new()
+        .disk(&disk)
+        .connector("events", webhook(&hooks, ""))
+        .environment("NOTIFY_SOCKET", folder.path().join("notify"))
+        .environment("WATCHDOG_USEC", "400000")
+        .start()
+        .await;
+    let provider = relay.provider("lillevik");
+    // The disk is full from the moment on at which the receiver has the event.
+    hooks.then({
+        let disk = Arc::clone(&disk);
+        move || disk.fail(Fault::Full)
+    });
+    provider.hire("ada").await;
+    until("she was told of", async || hooks.story("ada") == ["user.created"]).await;
+    until("it is not ready", async || relay.readiness().await == Some(503)).await;
+
+    relay.signal("-TERM");
+    until("it is stopping", async || heard(&socket).await == "STOPPING=1").await;
+    for _ in 0..3 {
+        until("it gives a sign of life", async || heard(&socket).await == "WATCHDOG=1").await;
+    }
+    disk.heal();
+    assert_eq!(relay.ended().await.code(), Some(0));
+    hooks.then(|| {});
+    relay.restart().await;
+    relay.settled().await;
+    told_once(&hooks, &["ada"]);
+}
+
+/// The first line of the next word to systemd.
+async fn heard(socket: &UnixDatagram) -> String {
+    let mut text = [0; 256];
+    let length = socket.recv(&mut text).await.unwrap();
+    let text = String::from_utf8_lossy(&text[..length]).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_room_costs_its_lines_and_nothing_else() {
+    let hooks = Webhooks::start().await;
+    let mut relay = Setup::new().connector("events", webhook(&hooks, "")).install();
+    relay.lose_log();
+    relay.restart().await;
+    relay.find_log();
+    relay.provider("lillevik").hire("ada").await;
+    relay.settled().await;
+    told_once(&hooks, &["ada"]);
+    let metrics = relay.metrics().await;
+    let line = metrics.lines().find(|line| line.starts_with("scim_relay_log_lines_dropped_total "));
+    let lost = line.and_then(|line| line.split(' ').nth(1)?.parse::<u64>().ok());
+    assert!(lost > Some(3), "{line:?}");
+    assert_eq!(relay.terminate().await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
