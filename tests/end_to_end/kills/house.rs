@@ -34,8 +34,12 @@ pub(super) struct House {
     generation: usize,
 }
 
+/// People are deleted all the time here, and nobody is to approve it.
 fn limits(timeout: &str) -> String {
-    format!("[limits]\nconcurrency = {SENDERS}\ntimeout = \"{timeout}\"\n")
+    format!(
+        "[safety]\nmax_removals = 1000000\nmax_member_removals = 1000000\n\
+         [limits]\nconcurrency = {SENDERS}\ntimeout = \"{timeout}\"\n"
+    )
 }
 
 fn directory(slapd: &Slapd, timeout: &str, generation: usize) -> String {

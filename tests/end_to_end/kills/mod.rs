@@ -4,6 +4,7 @@ mod book;
 mod house;
 mod ledger;
 mod receiver;
+mod removals;
 mod rounds;
 mod school;
 mod soak;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::house::say;
+use super::removals::kills_in_the_middle_of_a_mass_deletion;
 use super::rounds::{MOMENTS, Rounds};
+use super::stops::sigterm_under_load;
 use crate::kit::dice::seed;
 
 /// Rounds between two looks at the targets.
@@ -21,6 +23,18 @@ fn goes_on(rounds: usize, begun: Instant) -> bool {
         Some(hours) => begun.elapsed() < Duration::from_secs_f64(hours * 3_600.0),
         None => (rounds as f64) < asked("SCIM_RELAY_SOAK_ROUNDS").unwrap_or(100.0),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "for hours: tests/soak"]
+async fn fifty_kills_in_the_middle_of_a_mass_deletion() {
+    kills_in_the_middle_of_a_mass_deletion(50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "for hours: tests/soak"]
+async fn fifty_ends_under_load() {
+    sigterm_under_load(50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
