@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Verb, Wanted, Work};
+use scim_relay_sdk::connector::{DeliveryError, Verb, Wanted, Work};
 use scim_relay_sdk::scim::ResourceKind;
 
 use super::lane::Core;
@@ -27,7 +27,7 @@ pub(super) async fn deliver(core: &Core, claim: Claim) {
     let mut read = Read { mark: claim.mark, covers: claim.since - 1, member_mark: 0 };
     let verdict = carry_out(core, &claim, &mut read).await;
     // Before the row is given back: nobody is to claim it for a target that is in trouble.
-    core.note(&verdict);
+    core.note(claim.resource, &verdict);
     tell(shared, settings, &claim, &verdict.outcome, verdict.word);
     let Read { mark, covers, member_mark } = read;
     let now = shared.clock.now();
@@ -164,7 +164,26 @@ fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdic
     if matches!(attempt, Attempt::Panicked) {
         core.shared.metrics.panics.inc();
     }
-    verdict(&core.settings, claim, attempt, in_doubt, core.shared.clock.now(), backoff::dice())
+    let attempt = match attempt {
+        Attempt::Answered(Err(error @ DeliveryError::Credentials { .. }))
+            if !core.is_about_us(claim.resource) =>
+        {
+            let what =
+                format!("{}; the target is well otherwise, so it is about this one", error.chain());
+            Attempt::Answered(Err(DeliveryError::later(what)))
+        }
+        attempt => attempt,
+    };
+    let gives_up = core.may_give_up(claim);
+    verdict(
+        &core.settings,
+        claim,
+        attempt,
+        in_doubt,
+        gives_up,
+        core.shared.clock.now(),
+        backoff::dice(),
+    )
 }
 
 /// The store could not say what is to be done. Busy, it will; but a row that makes no sense is

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use scim_relay_sdk::connector::{self, DeliveryError, HoldKind};
+use scim_relay_sdk::connector::{self, Action, DeliveryError, HoldKind};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::blame::Blame;
 use super::outcome::Verdict;
 use super::rate::Rates;
 use super::slots::Slots;
 use super::{Breaker, Health, LaneSettings, Shared, backoff, deliver};
 use crate::metrics;
-use crate::store::{Claim, OrgId, Outcome, Paused, Settlement, StoreError};
+use crate::store::{Claim, OrgId, Outcome, Paused, RowId, Settlement, StoreError};
 
 /// Claims taken ahead of free slots, at most, for each slot: one commit then serves many deliveries.
 const AHEAD: usize = 7;
@@ -46,6 +47,7 @@ struct State {
     /// A slot came free, or someone wants the lane to look again.
     nudge: Notify,
     slots: Mutex<Slots>,
+    blame: Mutex<Blame>,
     /// The rate allows nothing before this.
     resting: watch::Sender<Option<Instant>>,
     last_delivered: AtomicI64,
@@ -57,6 +59,12 @@ impl State {
     }
 }
 
+impl State {
+    fn blame(&self) -> MutexGuard<'_, Blame> {
+        self.blame.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Handle {
     pub(super) fn health(&self) -> Health {
         let state = &self.core.state;
@@ -64,6 +72,7 @@ impl Handle {
         Health {
             paused: state.paused.borrow().clone(),
             trouble: state.breaker.borrow().trouble().cloned(),
+            failing: state.blame().failing().cloned(),
             in_flight: state.slots().taken(),
             last_delivered: (last > 0).then(|| Timestamp::from_millisecond(last).ok()).flatten(),
         }
@@ -93,6 +102,7 @@ pub(super) fn start(shared: &Shared, settings: LaneSettings, stop: CancellationT
         paused: watch::Sender::new(settings.paused.clone()),
         nudge: Notify::new(),
         slots: Mutex::new(Slots::new(settings.concurrency)),
+        blame: Mutex::default(),
         resting: watch::Sender::new(None),
         last_delivered: AtomicI64::new(0),
     };
@@ -168,9 +178,16 @@ impl Core {
     }
 
     /// What a delivery's end says of the target.
-    pub(super) fn note(&self, verdict: &Verdict) {
+    pub(super) fn note(&self, item: RowId, verdict: &Verdict) {
         let now = self.shared.clock.now();
-        if matches!(verdict.outcome, Outcome::Delivered { .. }) {
+        if let Outcome::Retry { error, counted: true, .. } = &verdict.outcome {
+            self.state.blame().failed(error, now);
+        }
+        // What was ignored never got to the target.
+        if let Outcome::Delivered { action, .. } = &verdict.outcome
+            && *action != Action::Ignored
+        {
+            self.state.blame().arrived(item, now);
             self.state.last_delivered.store(now.as_millisecond(), Ordering::Relaxed);
             self.state.breaker.send_modify(Breaker::took);
             self.up(!self.state.breaker.borrow().is_open());
@@ -185,6 +202,16 @@ impl Core {
                 tracing::warn!(connector = %self.settings.name, error = error.chain(), "the target is in trouble; its work waits, and it is probed");
             }
         }
+    }
+
+    /// The target refused us for this item: whether it would refuse everybody's.
+    pub(super) fn is_about_us(&self, item: RowId) -> bool {
+        self.state.blame().is_about_us(item)
+    }
+
+    /// Whether an item that fails may be given up in the end.
+    pub(super) fn may_give_up(&self, claim: &Claim) -> bool {
+        claim.first_failed.is_some_and(|first| self.state.blame().may_give_up(first))
     }
 
     fn up(&self, is_up: bool) {
@@ -360,6 +387,7 @@ impl Lane {
             Ok(health) => {
                 let mut down = None;
                 state.breaker.send_modify(|breaker| down = breaker.mend(now));
+                state.blame().answered_probe();
                 if let Some(down) = down {
                     tracing::info!(connector = %settings.name, seconds = down.as_secs(), answer = health.summary, "the target is back");
                 }

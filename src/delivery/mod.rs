@@ -9,6 +9,7 @@
 //! the store gives out again.
 
 mod backoff;
+mod blame;
 mod breaker;
 mod deliver;
 mod fanout;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use backoff::Backoff;
+pub use blame::Failing;
 pub use breaker::{Breaker, Trouble};
 pub use work::{Try, judge, resource};
 
@@ -88,6 +90,8 @@ pub struct Health {
     pub paused: Option<Paused>,
     /// Why its target gets nothing just now.
     pub trouble: Option<Trouble>,
+    /// That it is asked and nothing arrives.
+    pub failing: Option<Failing>,
     pub in_flight: usize,
     pub last_delivered: Option<Timestamp>,
 }

@@ -55,12 +55,14 @@ pub(super) fn released() -> Verdict {
     Verdict { outcome: Outcome::Released, word: "released", trouble: None, happened: None }
 }
 
-/// `in_doubt`: it may have happened before this attempt already.
+/// `in_doubt`: it may have happened before this attempt already. `gives_up`: the target takes others',
+/// so that what keeps failing is given up in the end.
 pub(super) fn verdict(
     settings: &LaneSettings,
     claim: &Claim,
     attempt: Attempt,
     in_doubt: bool,
+    gives_up: bool,
     now: Timestamp,
     dice: f64,
 ) -> Verdict {
@@ -110,7 +112,10 @@ pub(super) fn verdict(
     match error.decision() {
         Decision::Retry { at_least } => {
             let due = due(settings, claim, at_least, now, dice);
-            retry(settings, claim, &error, due, happened, now)
+            match given_up(settings, claim, &error, happened, now) {
+                Some(verdict) if gives_up => verdict,
+                _ => again(&error, due, happened),
+            }
         }
         Decision::Park => parked(error.chain(), happened),
         Decision::Hold { kind, count, summary } => held(kind, count, summary, None, happened),
@@ -146,7 +151,9 @@ pub(super) fn unreadable(
 ) -> Verdict {
     let due = due(settings, claim, Duration::ZERO, now, dice);
     if counted {
-        return retry(settings, claim, &DeliveryError::later(error), due, None, now);
+        let error = DeliveryError::later(error);
+        return given_up(settings, claim, &error, None, now)
+            .unwrap_or_else(|| again(&error, due, None));
     }
     Verdict {
         outcome: Outcome::Retry { due, error, counted, in_doubt: false },
@@ -171,15 +178,8 @@ fn held(
     Verdict { outcome, word: "held", trouble: None, happened }
 }
 
-fn retry(
-    settings: &LaneSettings,
-    claim: &Claim,
-    error: &DeliveryError,
-    due: Timestamp,
-    happened: Option<bool>,
-    now: Timestamp,
-) -> Verdict {
-    given_up(settings, claim, error, happened, now).unwrap_or_else(|| Verdict {
+fn again(error: &DeliveryError, due: Timestamp, happened: Option<bool>) -> Verdict {
+    Verdict {
         outcome: Outcome::Retry {
             due,
             error: error.chain(),
@@ -189,7 +189,7 @@ fn retry(
         word: "retried",
         trouble: None,
         happened,
-    })
+    }
 }
 
 fn given_up(

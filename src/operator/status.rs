@@ -1,12 +1,16 @@
 //! How everything is, on one screen, and what to do about what is not well.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::scim::Quirk;
 use serde::{Deserialize, Serialize};
 
 use super::{Operator, Result, Runtime};
+use crate::delivery::Failing;
 use crate::metrics;
 use crate::store::{Backlog, ConnectorRow, Paused, RunRow, State};
+
+/// A target at which nothing arrives for this long is worth a person's look.
+const FAILS_FOR_LONG: SignedDuration = SignedDuration::from_mins(10);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -61,6 +65,8 @@ pub struct ConnectorStatus {
     /// Since when the oldest entry waits that could be worked on.
     pub oldest: Option<Timestamp>,
     pub last_delivered: Option<Timestamp>,
+    /// Set once nothing has arrived for a while although it is tried.
+    pub failing: Option<Failing>,
     pub last_reconciliation: Option<RunRow>,
 }
 
@@ -147,6 +153,11 @@ impl Operator {
             in_flight: health.as_ref().map_or(0, |health| health.in_flight),
             holds: row.links,
             oldest: self.store.oldest(row.id).await?,
+            failing: health.as_ref().and_then(|health| {
+                let failing = health.failing.clone()?;
+                let lasts = self.clock.now().duration_since(failing.since);
+                (lasts >= FAILS_FOR_LONG).then_some(failing)
+            }),
             last_delivered: health.and_then(|health| health.last_delivered),
             last_reconciliation: self.store.last_run(row.id).await?,
             name: row.name,
@@ -214,6 +225,14 @@ fn attention(organizations: &[OrganizationStatus], connectors: &[ConnectorStatus
                 ));
             }
             _ => {}
+        }
+        if let Some(Failing { since, tries, error }) = &connector.failing
+            && connector.state == "up"
+        {
+            sentences.push(format!(
+                "{name}: nothing has arrived since {since}, in {tries} tries ({error}); nothing is \
+                 given up meanwhile, and all of it is tried again by itself"
+            ));
         }
         if connector.backlog.parked > 0 {
             sentences.push(format!(

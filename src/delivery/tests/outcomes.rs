@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use scim_relay_sdk::connector::{DeliveryError, HoldKind, Semantics, Verb};
+use scim_relay_sdk::connector::{DeliveryError, HoldKind, Semantics, Verb, Work};
 use scim_relay_sdk::scim::ResourceKey;
 
 use super::kit::{
     Answer, FIRST, Fake, GIVE_UP_AFTER, Kit, Wish, busy, eventually, is, plainly, refused,
 };
-use crate::store::{EntryFilter, Paused, State, Store, Touch};
+use crate::store::{Entry, EntryFilter, Paused, State, Store, Stored, Touch};
 
 async fn latest() -> (Kit, std::sync::Arc<Fake>) {
     Kit::running(Fake::new(Semantics::LatestState), Wish::default()).await
@@ -74,18 +74,20 @@ async fn the_target_may_ask_for_a_longer_wait_but_not_for_ages() {
     }
 }
 
-#[tokio::test]
-async fn what_keeps_failing_is_given_up_and_shown_to_a_person() {
-    let (kit, fake) = latest().await;
-    fake.does(|_| busy());
-    let ada = kit.user("ada").await;
-    kit.until(&ada, State::Retrying).await;
-    // Failing all the time: each attempt comes when it is due.
+/// Has one item fail each time it is due, until it is parked or so much time has passed, and others
+/// arrive meanwhile or not.
+async fn fails_for(kit: &Kit, fake: &Fake, ada: &Stored, most: Duration, others: bool) -> Entry {
     let begun = kit.now();
-    loop {
-        let entry = kit.entry(&ada).await.unwrap();
-        if entry.state == State::Parked {
-            break;
+    kit.until(ada, State::Retrying).await;
+    for number in 0.. {
+        if others {
+            let other = kit.user(&format!("other{number}")).await;
+            eventually("another arrives", async || kit.entry(&other).await.is_none()).await;
+        }
+        let entry = kit.entry(ada).await.unwrap();
+        let failing = Duration::try_from(kit.now().duration_since(begun)).unwrap();
+        if entry.state == State::Parked || failing > most {
+            return entry;
         }
         let before = fake.count();
         let wait = entry.due.duration_since(kit.now());
@@ -93,11 +95,41 @@ async fn what_keeps_failing_is_given_up_and_shown_to_a_person() {
         eventually("an attempt", async || fake.count() > before).await;
         kit.until_nobody_works().await;
     }
+    unreachable!("numbers do not end")
+}
+
+fn busy_for_ada(work: &Work) -> Answer {
+    if told_name(work) == "ada" { busy() } else { plainly(work) }
+}
+
+#[tokio::test]
+async fn what_keeps_failing_is_given_up_and_shown_to_a_person() {
+    let (kit, fake) = latest().await;
+    fake.does(busy_for_ada);
+    let ada = kit.user("ada").await;
+    let begun = kit.now();
+    let entry = fails_for(&kit, &fake, &ada, GIVE_UP_AFTER * 2, true).await;
     let failing = kit.now().duration_since(begun);
     assert!(failing >= SignedDuration::try_from(GIVE_UP_AFTER).unwrap(), "{failing}");
     assert!(failing <= SignedDuration::from_hours(26), "{failing}");
-    let entry = kit.entry(&ada).await.unwrap();
     assert_eq!(entry.last_error.as_deref(), Some("given up after 1 day: 503"));
+}
+
+#[tokio::test]
+async fn nothing_is_given_up_for_a_target_that_takes_nothing_and_that_is_known() {
+    let (kit, fake) = latest().await;
+    fake.does(|_| busy());
+    let ada = kit.user("ada").await;
+    let entry = fails_for(&kit, &fake, &ada, GIVE_UP_AFTER * 3, false).await;
+    assert_eq!(entry.state, State::Retrying);
+    let failing = kit.engine().health("target").unwrap().failing.unwrap();
+    assert_eq!((failing.error.as_str(), failing.tries), ("503", fake.count() as u64));
+
+    fake.does(plainly);
+    let wait = entry.due.duration_since(kit.now());
+    kit.pass(Duration::try_from(wait).unwrap()).await;
+    kit.until_idle().await;
+    assert_eq!(kit.engine().health("target").unwrap().failing, None);
 }
 
 #[tokio::test]
@@ -239,7 +271,7 @@ async fn a_row_waits_for_another_one() {
     assert!(entry.last_error.unwrap().contains("not on its way"));
 }
 
-fn told_name(work: &scim_relay_sdk::connector::Work) -> String {
+fn told_name(work: &Work) -> String {
     super::kit::told(work).split(' ').next().unwrap_or_default().to_owned()
 }
 
@@ -248,7 +280,7 @@ async fn of_two_who_wait_for_each_other_one_may_step_aside() {
     let (kit, fake) = latest().await;
     let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
     kit.until_idle().await;
-    let key = |of: &crate::store::Stored| ResourceKey {
+    let key = |of: &Stored| ResourceKey {
         organization: "lillevik".into(),
         kind: of.kind,
         id: of.id,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scim_relay_sdk::connector::{DeliveryError, Semantics};
 
-use super::kit::{Answer, Fake, Kit, Wish, eventually, plainly, unreachable};
+use super::kit::{Answer, Fake, Kit, Wish, eventually, plainly, told, unreachable};
 use crate::store::{State, Store};
 
 #[tokio::test]
@@ -153,4 +153,31 @@ async fn somebody_who_resumes_a_connector_has_it_probed_at_once() {
     fake.does(plainly);
     kit.engine().set_paused("target", None);
     kit.until_idle().await;
+}
+
+/// A firewall before a receiver that dislikes a name, a system that keeps one account to itself.
+#[tokio::test]
+async fn who_alone_is_refused_holds_up_nobody_for_long() {
+    let wish = Wish { concurrency: 1, ..Wish::default() };
+    let (kit, fake) = Kit::running(Fake::new(Semantics::LatestState), wish).await;
+    fake.does(|work| match told(work).as_str() {
+        "drop-table" => Answer::Fail(DeliveryError::credentials("403")),
+        _ => plainly(work),
+    });
+    let odd = kit.user("drop-table").await;
+    eventually("trouble", async || kit.engine().health("target").unwrap().trouble.is_some()).await;
+    for number in 0..5 {
+        kit.user(&format!("other{number}")).await;
+    }
+    // Twice it is believed; the third time the target has answered two probes since.
+    for times in 2..=3 {
+        kit.pass(Duration::from_mins(15)).await;
+        let refused = || fake.told().iter().filter(|name| *name == "drop-table").count();
+        eventually("it is refused again", async || refused() == times).await;
+    }
+    eventually("the others arrive", async || fake.count() == 8).await;
+    let entry = kit.until(&odd, State::Retrying).await;
+    let error = entry.last_error.unwrap();
+    assert!(error.starts_with("403") && error.ends_with("so it is about this one"), "{error}");
+    assert!(kit.engine().health("target").unwrap().trouble.is_none());
 }
