@@ -6,6 +6,7 @@
 pub mod admin;
 mod build;
 pub mod connectors;
+mod descriptors;
 mod lifecycle;
 mod reload;
 pub mod telemetry;
@@ -196,6 +197,9 @@ impl Daemon {
         admin::serve(&socket, self.operator.clone(), self.listening.clone(), &self.servers)
             .await
             .map_err(|source| StartError::Listen { address: socket.display().to_string(), source })?;
+        let options = http::Options::default();
+        let max_connections = descriptors::for_clients(options.max_connections);
+        let options = http::Options { max_connections, ..options };
         let public = http::router(Arc::clone(&self.scim))
             .merge(http::health_router(Arc::clone(&self.health)));
         self.servers.spawn(http::serve(
@@ -203,7 +207,7 @@ impl Daemon {
             self.tls.clone(),
             public,
             self.listening.clone(),
-            http::Options::default(),
+            options,
         ));
         let private = crate::console::router(
             self.operator.clone(),

@@ -12,6 +12,7 @@ mod broken_ways;
 mod churn;
 mod configuration;
 mod crashes;
+mod descriptors;
 mod disk;
 mod full_disk;
 mod hostile;

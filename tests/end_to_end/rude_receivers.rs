@@ -79,7 +79,11 @@ fn faults(now: Timestamp) -> Vec<Fault> {
         refused("negative", "429 Slow", "retry-after: -5\r\n", SOON),
         refused("garbled", "503 Later", "retry-after: soon, dear\r\n", SOON),
         unanswered("silent", Manner::IsSilent, "gave no answer within 500ms"),
-        unanswered("drips", Manner::Drips("HTTP/1.1 2".to_owned()), "gave no answer within 500ms"),
+        unanswered(
+            "drips",
+            Manner::Drips("HTTP/1.1 200 OK\r\nx: ".to_owned()),
+            "gave no answer within 500ms",
+        ),
         unanswered("endless", Manner::Floods("HTTP/1.1 200 OK\r\nx: ".to_owned()), "ended the"),
         unanswered("resets", Manner::Resets, "ended the connection without an answer"),
         unanswered("leaves", says(""), "ended the connection without an answer"),

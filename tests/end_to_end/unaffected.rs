@@ -35,7 +35,7 @@ async fn a_rude_receiver_is_noticed_by_nobody_else() {
     let phases = [
         ("polite", Manner::status("204 No Content", "")),
         ("silent", Manner::IsSilent),
-        ("dripping", Manner::Drips("HTTP/1.1 200".to_owned())),
+        ("dripping", Manner::Drips("HTTP/1.1 200 OK\r\nx: ".to_owned())),
         (
             "endless",
             Manner::Floods("HTTP/1.1 500 No\r\ncontent-length: 99999999999\r\n\r\n".into()),

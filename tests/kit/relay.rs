@@ -28,6 +28,8 @@ const NOT_IN_FORCE: &str = "the old configuration stays in force";
 /// Set to anything, it keeps the folder of a relay whose test failed.
 const KEEP: &str = "SCIM_RELAY_TEST_KEEP";
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_scim-relay");
+
 /// How many relays this process has started.
 static STARTED: AtomicU16 = AtomicU16::new(0);
 
@@ -40,6 +42,7 @@ pub(crate) struct Setup {
     connectors: BTreeMap<String, String>,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
+    descriptors: Option<u32>,
 }
 
 impl Setup {
@@ -77,6 +80,12 @@ impl Setup {
         self
     }
 
+    /// Lets it open so many files and connections and no more.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
     pub(crate) async fn start(self) -> Relay {
         let mut relay = self.install();
         relay.restart().await;
@@ -90,7 +99,9 @@ impl Setup {
         let data = self.data.unwrap_or_else(|| folder.path().join("data"));
         let mut environment = self.environment;
         environment.push(("RELAY_DISK_FOLDER", data.clone().into()));
-        let relay = Relay { address, console, data, folder, environment, process: None };
+        let descriptors = self.descriptors;
+        let relay =
+            Relay { address, console, data, folder, environment, descriptors, process: None };
         relay.write_main_file(&self.organizations, &self.lines);
         fs::create_dir(relay.path("connectors.d")).expect("a folder for the connectors");
         for (name, text) in &self.connectors {
@@ -120,6 +131,7 @@ pub(crate) struct Relay {
     folder: TempDir,
     /// What the daemon alone is started with.
     environment: Vec<(&'static str, OsString)>,
+    descriptors: Option<u32>,
     process: Option<Child>,
 }
 
@@ -197,8 +209,15 @@ impl Relay {
         assert!(self.process.is_none(), "it runs");
         let log =
             OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
-        let child = self
-            .program()
+        let mut command = match self.descriptors {
+            None => self.program(),
+            Some(most) => {
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--nofile={most}:{most}")).arg(PROGRAM);
+                self.prepared(limited)
+            }
+        };
+        let child = command
             .arg("serve")
             .args(arguments)
             .envs(self.environment.iter().cloned())
@@ -224,7 +243,10 @@ impl Relay {
     }
 
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-relay"));
+        self.prepared(Command::new(PROGRAM))
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         command
             .env("SCIM_RELAY_CONFIG", self.path("config.toml"))
             .env("NO_COLOR", "1")
@@ -326,9 +348,19 @@ impl Relay {
         said
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Host and port that providers push to.
+    pub(crate) fn listener(&self) -> &str {
+        &self.address
+    }
+
     /// The most memory that the process has held at once, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let id = self.process.as_ref().expect("it runs").id();
+        let id = self.id();
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let number = line.and_then(|line| line.trim().strip_suffix(" kB"));

@@ -280,11 +280,8 @@ async fn of_two_who_wait_for_each_other_one_may_step_aside() {
     let (kit, fake) = latest().await;
     let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
     kit.until_idle().await;
-    let key = |of: &Stored| ResourceKey {
-        organization: "lillevik".into(),
-        kind: of.kind,
-        id: of.id,
-    };
+    let key =
+        |of: &Stored| ResourceKey { organization: "lillevik".into(), kind: of.kind, id: of.id };
     let others = [(ada.id, key(&bob)), (bob.id, key(&ada))];
     let mut is_free = false;
     fake.does(move |work| {
