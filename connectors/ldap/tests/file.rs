@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scim_relay_sdk::connector::{Action, BuildContext, Connector, MemberDelta, Settings};
 use scim_relay_sdk::testing::{
-    ada, choir, conformance, group_work, organization, present, secrets,
+    ada, choir, conformance, delta, group_work, member_conformance, organization, present, secrets,
 };
 
 const CONFIG: &str = r#"
@@ -45,7 +45,14 @@ async fn it_does_what_every_connector_does() {
     let seen = conformance(&*connect(other.path(), &deleting), ada()).await.unwrap();
     assert_eq!(seen.deleted.action, Action::Deleted);
     let third = tempfile::tempdir().unwrap();
-    conformance(&*connect(third.path(), CONFIG), choir()).await.unwrap();
+    let connector = connect(third.path(), CONFIG);
+    conformance(&*connector, choir()).await.unwrap();
+    let MemberDelta::Changed { joined, .. } =
+        delta(&[(1, "uid=a"), (2, "uid=b"), (3, "uid=c")], &[])
+    else {
+        unreachable!("a delta says who joined")
+    };
+    member_conformance(&*connector, choir(), joined.try_into().unwrap()).await.unwrap();
 }
 
 #[tokio::test]

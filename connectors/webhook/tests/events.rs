@@ -8,7 +8,7 @@ use http::HeaderMap;
 use jiff::SignedDuration;
 use kit::{change, connector, with_timeout};
 use scim_relay_sdk::connector::{
-    Action, Decision, HoldKind, MemberRef, Permit, Semantics, Stage, Verb, Work,
+    Action, Decision, HoldKind, MemberRef, MemberRemovals, Permit, Semantics, Stage, Verb, Work,
 };
 use scim_relay_sdk::scim::ResourceKind;
 use scim_relay_sdk::testing::{ada, choir, conformance, created, deleted, present};
@@ -266,13 +266,25 @@ async fn without_a_permission_nothing_is_told() {
     let mut gone = change(deleted(ada()), Verb::Deleted, &[]);
     gone.link = connector.deliver(&created(ada())).await.unwrap().link;
     gone.permit = none;
-    let mut members = membership(connector.as_ref(), (1, 1)).await;
+    let mut members = membership(connector.as_ref(), (1, 3)).await;
     members.permit = none;
     let before = received(&server).await.len();
 
-    for (work, kind) in [(gone, HoldKind::Removal), (members, HoldKind::MemberRemoval)] {
-        let error = connector.deliver(&work).await.unwrap_err();
-        assert!(matches!(error.decision(), Decision::Hold { kind: k, .. } if k == kind), "{error}");
+    // An event is sent whole: nobody can be left in, and nobody who joins be told of without.
+    let mut leaving = members.clone();
+    leaving.permit.members = MemberRemovals::Leave;
+    let mut fewer = members.clone();
+    fewer.permit.members = MemberRemovals::UpTo(2);
+    for (work, asked) in [
+        (gone, (HoldKind::Removal, 1)),
+        (members, (HoldKind::MemberRemoval, 3)),
+        (leaving, (HoldKind::MemberRemoval, 3)),
+        (fewer, (HoldKind::MemberRemoval, 3)),
+    ] {
+        match connector.deliver(&work).await.unwrap_err().decision() {
+            Decision::Hold { kind, count, .. } => assert_eq!((kind, count), asked),
+            other => panic!("{other:?}"),
+        }
     }
     assert_eq!(received(&server).await.len(), before);
 }

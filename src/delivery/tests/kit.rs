@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use scim_relay_sdk::connector::{
     self, Action, Connector, Delivered, DeliveryError, Gone, Link, NoOwners, OrganizationInfo,
     Preview, Rate, Scope, Semantics, Stage, Wanted, Work,
 };
-use scim_relay_sdk::scim::{ResourceKey, ResourceKind, fold};
+use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceKey, ResourceKind, fold};
 use scim_relay_sdk::testing;
 use serde_json::json;
 use tempfile::TempDir;
@@ -38,6 +39,8 @@ pub(super) enum Answer {
     Done,
     /// Done, and the target holds nothing of it any more.
     Gone,
+    /// Removed, but for what is purged then.
+    Staged(Timestamp),
     Fail(DeliveryError),
     Panic,
     /// Never ends.
@@ -54,6 +57,7 @@ pub(super) struct Fake {
     pub(super) semantics: Semantics,
     pub(super) once: Option<fn(&Work) -> Option<String>>,
     pub(super) reaches: fn(&Work) -> bool,
+    pub(super) members: bool,
     pub(super) seen: Mutex<Vec<Work>>,
     pub(super) probes: AtomicUsize,
     pub(super) gate: watch::Sender<bool>,
@@ -69,6 +73,7 @@ impl Fake {
             semantics,
             once: None,
             reaches: |_| true,
+            members: false,
             seen: Mutex::default(),
             probes: AtomicUsize::new(0),
             gate: watch::Sender::new(false),
@@ -132,6 +137,10 @@ impl Connector for Fake {
         self.semantics
     }
 
+    fn wants_members(&self) -> bool {
+        self.members
+    }
+
     fn once_key(&self, work: &Work) -> Option<String> {
         self.once?(work)
     }
@@ -153,7 +162,7 @@ impl Connector for Fake {
         };
         let link = Link {
             target_id: work.key.id.to_string(),
-            address: String::new(),
+            address: work.key.id.to_string(),
             hash: None,
             stage,
             since: work.now,
@@ -163,6 +172,10 @@ impl Connector for Fake {
         let end = match answer {
             Answer::Done => Ok(done),
             Answer::Gone => Ok(Delivered { link: None, action: Action::Deleted, ..done }),
+            Answer::Staged(until) => {
+                let link = done.link.map(|link| Link { stage: Stage::Removed, ..link });
+                Ok(Delivered { link, revisit: Some(until), action: Action::Moved })
+            }
             Answer::Fail(error) => Err(error),
             Answer::Panic => {
                 self.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -195,11 +208,26 @@ impl Connector for Fake {
 }
 
 #[derive(Debug)]
-struct SetClock(Mutex<Timestamp>);
+struct SetClock {
+    now: Mutex<Timestamp>,
+    /// By how much somebody put it ahead.
+    ahead: Mutex<Duration>,
+}
+
+impl SetClock {
+    fn new() -> Self {
+        let now = Mutex::new(Timestamp::constant(1_788_220_800, 0));
+        Self { now, ahead: Mutex::default() }
+    }
+}
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.now.lock().unwrap()
+    }
+
+    fn undisturbed(&self) -> Timestamp {
+        self.now() - *self.ahead.lock().unwrap()
     }
 }
 
@@ -214,6 +242,7 @@ pub(super) struct Wish {
     pub(super) paused: Option<crate::store::Paused>,
     /// With it, passwords are asked for.
     pub(super) vault: Option<Arc<Vault>>,
+    pub(super) safety: Safety,
 }
 
 impl Default for Wish {
@@ -226,6 +255,7 @@ impl Default for Wish {
             groups: None,
             paused: None,
             vault: None,
+            safety: Safety::usual(TimeZone::UTC),
         }
     }
 }
@@ -248,8 +278,7 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) async fn new() -> Self {
-        let clock = Arc::new(SetClock(Mutex::new(Timestamp::constant(1_788_220_800, 0))));
-        Self::on(tempfile::tempdir().unwrap(), clock).await
+        Self::on(tempfile::tempdir().unwrap(), Arc::new(SetClock::new())).await
     }
 
     async fn on(folder: TempDir, clock: Arc<SetClock>) -> Self {
@@ -293,7 +322,7 @@ impl Kit {
             name: name.to_string(),
             kind: "fake",
             every_event: fake.semantics == Semantics::EveryEvent,
-            members: false,
+            members: fake.members,
             reads_groups: false,
             passwords: wish.vault.is_some(),
             enabled: true,
@@ -333,7 +362,7 @@ impl Kit {
             timeout: wish.timeout,
             backoff: Backoff { first: FIRST, longest: Duration::from_hours(1) },
             give_up_after: GIVE_UP_AFTER,
-            safety: Safety::usual(jiff::tz::TimeZone::UTC),
+            safety: wish.safety.clone(),
             vault: wish.vault.clone(),
             paused: wish.paused.clone(),
         });
@@ -375,9 +404,15 @@ impl Kit {
         self.clock.now()
     }
 
+    /// Somebody sets the clock, and no time passes.
+    pub(super) async fn put_ahead(&self, by: Duration) {
+        *self.clock.ahead.lock().unwrap() += by;
+        self.pass(by).await;
+    }
+
     /// Moves the clock, and has the lanes look at it.
     pub(super) async fn pass(&self, time: Duration) {
-        *self.clock.0.lock().unwrap() += time;
+        *self.clock.now.lock().unwrap() += time;
         self.store.mark(self.id(), Vec::new(), Reason::Resync, self.now()).await.unwrap();
     }
 
@@ -443,6 +478,15 @@ impl Kit {
         let (expected, members) = (None, Vec::new());
         let update =
             Update { kind: user.kind, id: user.id, expected, content: Some(content), members };
+        let written = self.store.update(self.organization, update, self.origin()).await.unwrap();
+        assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
+    }
+
+    pub(super) async fn replace_members(&self, group: &Stored, members: &[&Stored]) {
+        let value = |of: &&Stored| MemberValue { value: of.id.to_string(), kind: None };
+        let members = vec![MemberOp::Replace(members.iter().map(value).collect())];
+        let update =
+            Update { kind: group.kind, id: group.id, expected: None, content: None, members };
         let written = self.store.update(self.organization, update, self.origin()).await.unwrap();
         assert!(matches!(written, Written::Done { changed: true, .. }), "{written:?}");
     }

@@ -10,4 +10,5 @@ mod once;
 mod order;
 mod outcomes;
 mod passwords;
+mod removals;
 mod trouble;

@@ -4,7 +4,7 @@ use scim_relay_sdk::connector::{
     Action, Connector, Delivered, HoldKind, Member, MemberDelta, MemberRemovals, Work,
 };
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
-use scim_relay_sdk::testing::{choir, deleted, group_work, present};
+use scim_relay_sdk::testing::{ada, choir, deleted, group_work, member_conformance, present};
 use uuid::Uuid;
 
 use crate::kit::{Target, USERS, WorkExt as _, address, held, member, person, with};
@@ -80,6 +80,35 @@ async fn members_join_and_leave_and_the_placeholder_makes_room() {
     assert_eq!(members(&slapd), [RELAY]);
     let again = connector.deliver(&all(&[]).linked(&made)).await.unwrap();
     assert_eq!(again.action, Action::Unchanged);
+}
+
+#[tokio::test]
+async fn nobody_is_taken_out_without_permission() {
+    let slapd = Slapd::start().await;
+    let connector = Target::of(&slapd).connect();
+    let people = people(&*connector, 3).await;
+    let people: Vec<_> = people.iter().map(member).collect();
+    member_conformance(&*connector, choir(), people.try_into().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_configuration_asks_before_it_renames_and_a_provider_does_not() {
+    let slapd = Slapd::start().await;
+    let made = Target::of(&slapd).connect().deliver(&present(ada())).await.unwrap();
+    let elsewhere = USERS.replace("uid={{ userName }},ou", "cn={{ displayName }},ou");
+    let connector = Target::of(&slapd).connect_with(&elsewhere);
+    let before = address(&made).to_owned();
+    let work = present(ada()).linked(&made);
+    let (kind, summary) =
+        held(connector.deliver(&work.clone().without(|permit| permit.rename = false)).await);
+    assert_eq!(kind, HoldKind::Removal);
+    assert!(summary.starts_with(&format!("rename `{before}` to `cn=Ada")), "{summary}");
+    assert_eq!(slapd.one("(employeeNumber=ext-ada)").dn, before);
+    let renamed = connector.deliver(&work).await.unwrap();
+    assert_eq!(renamed.action, Action::Renamed);
+    // What is called so already is not asked about.
+    let again = present(ada()).linked(&renamed).without(|permit| permit.rename = false);
+    assert_eq!(connector.deliver(&again).await.unwrap().action, Action::Unchanged);
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::connector::{
-    Connector, Delivered, DeliveryError, Link, Resource, Semantics, Verb, Work,
+    Action, Connector, Delivered, DeliveryError, HoldKind, Link, Member, MemberDelta,
+    MemberRemovals, Permit, Resource, Semantics, Verb, Work,
 };
-use crate::testing::{created, deleted, present};
+use crate::testing::{created, deleted, group_work, present};
 
 /// What [`conformance`] saw, for further assertions.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub struct Conformance {
 const PASSWORD: &str = "canary-S3cret-of-Ada";
 
 /// Delivers a create with a password, the same create again without one, an update, a delete and the same delete again; none
-/// of them may fail, a repeat may not make a second entry, and nobody may be shown the password.
+/// of them may fail, a repeat may not make a second entry, nobody may be shown the password, and nothing
+/// may be removed without permission.
 pub async fn conformance(
     connector: &dyn Connector,
     resource: Resource,
@@ -48,10 +50,93 @@ pub async fn conformance(
         .await?;
 
     let gone = step.shape(deleted(changed.clone()), Verb::Deleted, updated.link);
+    let asks = asks_before_a_removal(connector, &gone).await?;
     let removed = connector.deliver(&gone).await?;
+    let removes = removed.action.is_removal() || (asks && removed.action == Action::Sent);
+    assert_eq!(
+        removes, asks,
+        "{:?}: written without permission, or asked for nothing",
+        removed.action
+    );
     let gone_again = step.again(deleted(changed), Verb::Deleted, removed.link.clone());
     connector.deliver(&gone_again).await?;
     Ok(Conformance { created: first, deleted: removed })
+}
+
+/// Whether a removal without the permission is asked for; a target that removes nothing is not held
+/// up.
+async fn asks_before_a_removal(
+    connector: &dyn Connector,
+    gone: &Work,
+) -> Result<bool, DeliveryError> {
+    let mut work = gone.clone();
+    work.permit = Permit { remove: false, rename: false, ..Permit::ALL };
+    match connector.deliver(&work).await {
+        Err(DeliveryError::Hold { kind: HoldKind::Removal, count, .. }) => {
+            assert!(count > 0, "a removal of nothing is asked for");
+            Ok(true)
+        }
+        Ok(delivered) => {
+            assert!(!delivered.action.is_removal(), "removed without permission");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What every connector must hold that keeps the members of groups in line: none is taken out
+/// without permission, by a change or by a comparison or with the whole group, and others need not
+/// wait for them.
+pub async fn member_conformance(
+    connector: &dyn Connector,
+    group: Resource,
+    members: [Member; 3],
+) -> Result<(), DeliveryError> {
+    let [one, two, three] = members;
+    let all = |members: &[&Member]| MemberDelta::All(members.iter().copied().cloned().collect());
+    let work = |members, permitted, link: Option<Link>| {
+        let mut work = group_work(group.clone(), members);
+        work.link = link;
+        work.permit.members = permitted;
+        work
+    };
+    let made = connector.deliver(&work(all(&[&one, &two]), MemberRemovals::UpTo(0), None)).await?;
+    let deliver = async |members, permitted| {
+        connector.deliver(&work(members, permitted, made.link.clone())).await
+    };
+    let moves = MemberDelta::Changed { joined: vec![three.clone()], left: vec![one.clone()] };
+    let everybody = all(&[&one, &two, &three]);
+    let those_who_stay = all(&[&two, &three]);
+
+    let none = MemberRemovals::UpTo(0);
+    assert_asks_for(1, deliver(moves.clone(), none).await);
+    assert_asks_for(1, deliver(all(&[&two]), none).await);
+    deliver(moves, MemberRemovals::Leave).await?;
+    let now = deliver(everybody.clone(), none).await?;
+    assert_eq!(now.action, Action::Unchanged, "who joins comes in, and who leaves is left in");
+    deliver(those_who_stay.clone(), MemberRemovals::Leave).await?;
+    let now = deliver(everybody, none).await?;
+    assert_eq!(now.action, Action::Unchanged, "who leaves is left in by a comparison, too");
+    deliver(those_who_stay.clone(), MemberRemovals::UpTo(1)).await?;
+    let now = deliver(those_who_stay, none).await?;
+    assert_eq!(now.action, Action::Unchanged, "with permission, one leaves");
+
+    let mut gone = deleted(group.clone());
+    gone.link = made.link;
+    gone.permit.members = MemberRemovals::UpTo(1);
+    assert_asks_for(2, connector.deliver(&gone).await);
+    gone.permit.members = MemberRemovals::UpTo(2);
+    let removed = connector.deliver(&gone).await?;
+    assert!(removed.action.is_removal(), "{:?}", removed.action);
+    Ok(())
+}
+
+fn assert_asks_for(members: u64, answer: Result<Delivered, DeliveryError>) {
+    let asked = match answer {
+        Err(DeliveryError::Hold { kind: HoldKind::MemberRemoval, count, .. }) => count,
+        other => panic!("members leave without permission: {other:?}"),
+    };
+    assert_eq!(asked, members, "members are asked for");
 }
 
 struct Step {

@@ -5,7 +5,7 @@ mod conformance;
 pub mod laws;
 mod samples;
 
-pub use conformance::{Conformance, conformance};
+pub use conformance::{Conformance, conformance, member_conformance};
 pub use samples::{
     ada, choir, created, deleted, delta, group_work, organization, present, secrets, work,
 };
