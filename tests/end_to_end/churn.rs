@@ -14,7 +14,7 @@ use crate::kit::dice::{Dice, seed};
 use crate::kit::provider::{Answer, Provider, patch, person};
 use crate::kit::relay::Setup;
 use crate::kit::slapd::{ADMIN, RELAY, SUFFIX, Slapd};
-use crate::kit::targets::ldap;
+use crate::kit::targets::{UNLIMITED, ldap};
 use crate::kit::until;
 
 const WORKERS: u64 = 4;
@@ -209,7 +209,7 @@ fn held(slapd: &Slapd) -> School {
 async fn churn(seed: u64, refint: bool) {
     let options = crate::kit::slapd::Options { refint, ..Default::default() };
     let mut slapd = Slapd::start_with(&options).await;
-    let mut relay = Setup::new().connector("directory", ldap(&slapd, "")).start().await;
+    let mut relay = Setup::new().connector("directory", ldap(&slapd, UNLIMITED)).start().await;
     let provider = relay.provider("lillevik");
     let mut groups = Vec::new();
     for name in GROUPS {

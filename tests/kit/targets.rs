@@ -7,6 +7,10 @@ use super::webhooks::Webhooks;
 /// Retries that come soon, so that no test waits for one.
 const RETRY: &str = "[retry]\nfirst = \"200ms\"\nlongest = \"1s\"\n";
 
+/// For tests of something else that remove a lot.
+pub(crate) const UNLIMITED: &str =
+    "[safety]\nmax_removals = 1000000\nmax_member_removals = 1000000\n";
+
 /// `[ldap]` for a directory, behind the general keys in `general`.
 pub(crate) fn ldap(slapd: &Slapd, general: &str) -> String {
     ldap_below(slapd, general, "")

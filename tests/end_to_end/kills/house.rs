@@ -13,7 +13,7 @@ use super::receiver::Receiver;
 use crate::kit::relay::{Relay, Setup};
 use crate::kit::slapd::{ADMIN, RELAY, SUFFIX, Slapd};
 use crate::kit::smtp;
-use crate::kit::targets::{events_to, ldap, mail};
+use crate::kit::targets::{UNLIMITED, events_to, ldap, mail};
 
 /// Deliveries at once, of each connector.
 pub(super) const SENDERS: usize = 8;
@@ -36,10 +36,7 @@ pub(super) struct House {
 
 /// People are deleted all the time here, and nobody is to approve it.
 fn limits(timeout: &str) -> String {
-    format!(
-        "[safety]\nmax_removals = 1000000\nmax_member_removals = 1000000\n\
-         [limits]\nconcurrency = {SENDERS}\ntimeout = \"{timeout}\"\n"
-    )
+    format!("[limits]\nconcurrency = {SENDERS}\ntimeout = \"{timeout}\"\n{UNLIMITED}")
 }
 
 fn directory(slapd: &Slapd, timeout: &str, generation: usize) -> String {
