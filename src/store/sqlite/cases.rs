@@ -106,7 +106,7 @@ fn resource(c: &Connection, row: i64) -> Result<Option<(Stored, bool)>> {
     c.prepare_cached(&format!("SELECT {}, deleted FROM resource WHERE id = ?1", rows::COLUMNS))
         .and_then(|mut s| {
             s.query_row([row], |row| {
-                Ok((rows::stored(row)?, row.get::<_, Option<i64>>(7)?.is_some()))
+                Ok((rows::stored(row)?, row.get::<_, Option<i64>>(rows::WIDTH)?.is_some()))
             })
             .optional()
         })
@@ -141,7 +141,7 @@ pub(super) const EARLIER: &str = "
 fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
     let found = c
         .prepare_cached(
-            "SELECT seq, verb, at, attributes, joined, departed, body FROM change
+            "SELECT seq, verb, at, attributes, joined, departed, body, sum FROM change
              WHERE resource = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
         )
         .and_then(|mut s| {
@@ -155,7 +155,7 @@ fn change(c: &Connection, claim: &Claim) -> Result<Option<(Change, String)>> {
                     left: resources::references(row.get(5)?),
                     collapsed: false,
                 };
-                Ok((change, row.get(6)?))
+                Ok((change, rows::whole(row, 6)?))
             })
             .optional()
         })

@@ -47,9 +47,9 @@ pub(super) fn holdings(
             s.query_map(params![connector.0, after.0, kind_number(kind), limit], |row| {
                 Ok((
                     rows::stored(row)?,
-                    row.get::<_, Option<i64>>(7)?.is_some(),
-                    OrgId(row.get(8)?),
-                    row.get(9)?,
+                    row.get::<_, Option<i64>>(rows::WIDTH)?.is_some(),
+                    OrgId(row.get(rows::WIDTH + 1)?),
+                    row.get(rows::WIDTH + 2)?,
                 ))
             })?
             .collect()

@@ -29,8 +29,8 @@ pub(super) fn create(
     let inserted = c
         .prepare_cached(
             "INSERT INTO resource (organization, kind, public_id, version, body, created, modified,
-                                   user_name, display_name, external_id, label)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8, ?4 ->> '$.displayName')",
+                                   user_name, display_name, external_id, label, sum)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, ?7, ?8, ?4 ->> '$.displayName', ?9)",
         )
         .map_err(sql)?
         .execute(params![
@@ -42,6 +42,7 @@ pub(super) fn create(
             lookups.user_name,
             lookups.display_name,
             lookups.external_id,
+            rows::sum(&content.body),
         ]);
     match inserted {
         Err(error) if is_taken(&error) => return Ok(Done::quiet(Written::UserNameTaken)),
@@ -125,7 +126,7 @@ pub(super) fn update(
         let written = c
             .prepare_cached(
                 "UPDATE resource SET version = ?2, modified = ?3, body = ?4, user_name = ?5,
-                        display_name = ?6, external_id = ?7, label = ?4 ->> '$.displayName'
+                        display_name = ?6, external_id = ?7, label = ?4 ->> '$.displayName', sum = ?8
                  WHERE id = ?1",
             )
             .map_err(sql)?
@@ -137,6 +138,7 @@ pub(super) fn update(
                 lookups.user_name,
                 lookups.display_name,
                 lookups.external_id,
+                rows::sum(&content.body),
             ]);
         match written {
             Err(error) if is_taken(&error) => return Ok(Done::undone(Written::UserNameTaken)),
@@ -288,8 +290,8 @@ fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Re
         (!members.is_empty()).then(|| serde_json::to_string(members).expect("names are JSON"))
     };
     c.prepare_cached(
-        "INSERT INTO change (organization, resource, verb, at, body, attributes, joined, departed, token)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO change (organization, resource, verb, at, body, attributes, joined, departed, token, sum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .map_err(sql)?
     .execute(params![
@@ -302,6 +304,7 @@ fn record(c: &Connection, subscribers: &Subscribers, written: &Logged<'_>) -> Re
         list(&written.moved.joined),
         list(&written.moved.left),
         written.origin.token.map(|token| token.0),
+        rows::sum(written.body),
     ])
     .map_err(sql)?;
     let seq = c.last_insert_rowid();

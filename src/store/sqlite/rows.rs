@@ -1,5 +1,6 @@
 //! Reading resources out of their rows.
 
+use rusqlite::ffi::{self, SQLITE_CORRUPT};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKind};
 use serde::Deserialize;
@@ -10,7 +11,9 @@ use super::{kind_number, kind_of, sql, time};
 use crate::store::{OrgId, Result, RowId, StoreError, Stored};
 
 /// The columns of [`stored`], in order.
-pub(super) const COLUMNS: &str = "id, public_id, kind, version, created, modified, body";
+pub(super) const COLUMNS: &str = "id, public_id, kind, version, created, modified, body, sum";
+/// How many those are.
+pub(super) const WIDTH: usize = 8;
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
@@ -20,8 +23,24 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         version: row.get(3)?,
         created: time(row.get(4)?),
         modified: time(row.get(5)?),
-        body: row.get(6)?,
+        body: whole(row, 6)?,
     })
+}
+
+/// What is kept beside a body.
+pub(super) fn sum(body: &str) -> u32 {
+    crc32fast::hash(body.as_bytes())
+}
+
+/// The body in this column, if it is as its sum in the next one says. Others are damaged.
+pub(super) fn whole(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let body: String = row.get(column)?;
+    let kept: Option<u32> = row.get(column + 1)?;
+    if kept.is_none_or(|kept| kept == sum(&body)) {
+        return Ok(body);
+    }
+    let said = "a body is not what was written".to_owned();
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(SQLITE_CORRUPT), Some(said)))
 }
 
 pub(super) fn public_id(bytes: [u8; 16]) -> ResourceId {

@@ -108,6 +108,45 @@ async fn a_wal_that_is_damaged_or_cut_is_noticed_at_the_start_and_left_as_it_is(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changed_on_the_disk_is_served_to_nobody() {
+    let hooks = Webhooks::start().await;
+    let (mut relay, provider, known) = killed(&hooks).await;
+    relay.restart().await;
+    assert_eq!(relay.terminate().await.code(), Some(0));
+    let sound = files(&relay.data);
+    assert!(sound["relay.db-wal"].is_empty(), "all is in the one file");
+    let database = &sound["relay.db"];
+    let mut dice = Dice::new(seed(), 0);
+    let anywhere = (0..PLACES / 2).map(|_| dice.throw(database.len()));
+    // And where it would be seen: in the titles, wherever they stand.
+    let titles_at = database.windows(4).enumerate().filter(|(_, piece)| piece == b"Coun");
+    let places: Vec<_> = anywhere.chain(titles_at.map(|(at, _)| at)).collect();
+    let (mut refused, mut put_off) = (0, 0);
+    for at in places {
+        let mut broken = sound.clone();
+        broken.get_mut("relay.db").unwrap()[at] ^= 2;
+        put(&broken, &relay.data);
+        if let Some(ended) = relay.try_restart(&[]).await {
+            // Where the history of the layout is hit, it is the layout that is wrong.
+            assert!(matches!(ended.code(), Some(1 | 65)), "{at}: {}", relay.log());
+            assert!(last_error(&relay).contains("relay.db "), "{}", last_error(&relay));
+            assert!(files(&relay.data) == broken, "{at}: something was changed");
+            refused += 1;
+            continue;
+        }
+        let answer = provider.get("Users?count=200").await;
+        if answer.status == 200 {
+            assert_eq!(titles(&provider).await, known, "{at}");
+        } else {
+            assert!(answer.status == 503 || answer.status == 401, "{at}: {answer:?}");
+            put_off += 1;
+        }
+        relay.kill();
+    }
+    assert!(refused > 0 && put_off > 0, "{refused} starts, {put_off} answers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_its_newest_part_starts_only_on_a_person_s_word() {
     let hooks = Webhooks::start().await;
     let (mut relay, provider, known) = killed(&hooks).await;
