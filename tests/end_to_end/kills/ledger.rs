@@ -76,14 +76,14 @@ pub(super) struct Known {
     pub(super) stories: BTreeMap<String, Story>,
     /// How often somebody joined or left a group, by group and person.
     pub(super) moves: BTreeMap<(String, String), usize>,
-    /// Of everybody who was ever there.
-    pub(super) addresses: BTreeSet<String>,
+    /// By id, of everybody who was ever there.
+    pub(super) addresses: BTreeMap<String, String>,
 }
 
 impl Known {
     pub(super) fn put_person(&mut self, id: &str, person: Person) {
         self.stories.entry(id.to_owned()).or_default().marks.push(person.mark);
-        self.addresses.insert(person.address());
+        self.addresses.insert(id.to_owned(), person.address());
         self.people.insert(id.to_owned(), person);
     }
 

@@ -9,7 +9,7 @@ use super::stops::sigterm_under_load;
 use crate::kit::dice::seed;
 
 /// Rounds between two looks at the targets.
-const CENSUS: usize = 25;
+const CENSUS: usize = 50;
 const WRITES: usize = 120;
 
 /// What the script was asked for.
