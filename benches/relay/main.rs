@@ -10,6 +10,7 @@
 
 mod client;
 mod limit;
+#[expect(dead_code, reason = "the other benchmark uses all of it")]
 mod relay;
 #[path = "../../connectors/ldap/tests/slapd/mod.rs"]
 #[expect(dead_code, reason = "the tests of the connector use all of it")]

@@ -28,6 +28,8 @@ pub(crate) enum Target<'a> {
     Slapd(&'a Slapd),
     /// A port that nobody listens on.
     Nowhere,
+    /// A receiver of events at this address, up or not, and no other connector.
+    Receiver(&'a str),
     /// No connector at all.
     None,
 }
@@ -41,7 +43,11 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn start(target: Target<'_>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), target).await
+    }
+
+    /// In a folder whose `state` may hold a database.
+    pub(crate) async fn start_in(folder: TempDir, target: Target<'_>) -> Self {
         let (port, console) = (free_port(), free_port());
         configure(folder.path(), port, console, target).await;
         let child = spawn(folder.path());
@@ -57,6 +63,10 @@ impl Relay {
     pub(crate) async fn run(&mut self) {
         self.child = spawn(self.folder.path());
         self.until_ready().await;
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     pub(crate) fn kill(&mut self) {
@@ -86,7 +96,7 @@ impl Relay {
             && answer.starts_with(b"HTTP/1.1 200")
     }
 
-    fn command(&self, arguments: &[&str]) -> Vec<u8> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(BINARY)
             .arg("--config")
             .arg(self.folder.path().join("config.toml"))
@@ -292,7 +302,7 @@ fn spawn(folder: &Path) -> Child {
 }
 
 /// Ports that were free a moment ago, no two alike.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: std::sync::Mutex<Option<HashSet<u16>>> = std::sync::Mutex::new(None);
     loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -321,6 +331,7 @@ async fn configure(folder: &Path, port: u16, console: u16, target: Target<'_>) {
     .unwrap();
     let connection = match target {
         Target::None => return,
+        Target::Receiver(address) => return write("events.toml", events(address)),
         Target::File => format!("url = \"ldif://{}\"\n", path("directory.ldif").display()),
         Target::Nowhere => format!(
             "url = \"ldap://127.0.0.1:{}\"\nallow_plaintext = true\n{}",
@@ -333,10 +344,7 @@ async fn configure(folder: &Path, port: u16, console: u16, target: Target<'_>) {
     };
     write("directory.toml", format!("{LIMITS}[ldap]\n{connection}{LDAP}"));
     let sink = sink().await;
-    write(
-        "events.toml",
-        format!("{LIMITS}[webhook]\nurl = \"http://{sink}/\"\nsecret = \"whsec_{SECRET}\"\n"),
-    );
+    write("events.toml", events(&sink));
     fs::create_dir(path("mails")).unwrap();
     write(
         "welcome.toml",
@@ -345,6 +353,10 @@ async fn configure(folder: &Path, port: u16, console: u16, target: Target<'_>) {
             path("mails").display()
         ),
     );
+}
+
+fn events(address: &str) -> String {
+    format!("{LIMITS}[webhook]\nurl = \"http://{address}/\"\nsecret = \"whsec_{SECRET}\"\n")
 }
 
 const LIMITS: &str = "[limits]\nconcurrency = 16\n";
@@ -372,11 +384,15 @@ member_attribute = "member"
 "#;
 
 /// A receiver that takes everything.
-#[expect(clippy::disallowed_methods, reason = "the receiver ends with the benchmark")]
 async fn sink() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    take_everything(listener);
+    address
+}
+
+#[expect(clippy::disallowed_methods, reason = "the receiver ends with the benchmark")]
+pub(crate) fn take_everything(listener: tokio::net::TcpListener) {
     let router = Router::new().route("/", post(|_: bytes::Bytes| async { "taken" }));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    address
 }

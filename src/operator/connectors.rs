@@ -1,7 +1,7 @@
 //! Connectors: test, pause, resume, reconcile, resync.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Start};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,17 @@ pub struct ConnectorLine {
     pub waiting: u64,
     pub parked: u64,
     pub held: u64,
+}
+
+/// Whose reconciliation is running, by connector.
+#[derive(Default)]
+pub(super) struct Reconciling(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Reconciling {
+    fn of(&self, connector: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(connector.to_owned()).or_default())
+    }
 }
 
 impl Operator {
@@ -81,9 +92,12 @@ impl Operator {
         self.note(actor, "connector.resume", None, name, None).await
     }
 
-    /// Compares the target with what it should hold.
+    /// Compares the target with what it should hold. A second one of the same connector waits for
+    /// the first: it would find the same once more, and put it right once more.
     pub async fn reconcile(&self, actor: &Actor, name: &str, dry_run: bool) -> Result<Report> {
         let id = self.connector(name)?;
+        let turn = self.reconciling.of(name);
+        let _turn = turn.lock().await;
         let target = {
             let runtime = self.runtime.load();
             let config = runtime.config.connectors.iter().find(|config| config.name == name);

@@ -28,6 +28,7 @@ use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
 use crate::token::TokenBook;
 use crate::vault::Vault;
 
+use connectors::Reconciling;
 use requests::Looks;
 
 pub use connectors::ConnectorLine;
@@ -57,6 +58,7 @@ pub struct Operator {
     tokens: Arc<TokenBook>,
     runtime: Arc<ArcSwap<Runtime>>,
     looks: Arc<Looks>,
+    reconciling: Arc<Reconciling>,
     started: Timestamp,
 }
 
@@ -91,7 +93,16 @@ impl Operator {
         runtime: Arc<ArcSwap<Runtime>>,
     ) -> Self {
         let started = clock.now();
-        Self { store, clock, metrics, tokens, runtime, looks: Arc::default(), started }
+        Self {
+            store,
+            clock,
+            metrics,
+            tokens,
+            runtime,
+            looks: Arc::default(),
+            reconciling: Arc::default(),
+            started,
+        }
     }
 
     fn organization(&self, key: &str) -> Result<OrgId> {

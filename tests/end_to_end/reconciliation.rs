@@ -79,6 +79,32 @@ async fn a_reconciliation_puts_right_what_was_done_by_hand_and_reports_strangers
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_reconciliations_of_one_directory_run_one_after_the_other() {
+    let slapd = Slapd::start().await;
+    let relay = filled(&slapd, &["one", "two", "three"]).await;
+    meddle(&slapd);
+
+    let mut times: Vec<(String, String)> = std::thread::scope(|scope| {
+        let runs: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| relay.json(&["reconcile", "directory"]))).collect();
+        runs.into_iter()
+            .map(|run| {
+                let report = run.join().unwrap();
+                let time = |name: &str| report[name].as_str().unwrap().to_owned();
+                (time("started"), time("ended"))
+            })
+            .collect()
+    });
+
+    times.sort();
+    for pair in times.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "{times:?}");
+    }
+    relay.settled().await;
+    assert_eq!(slapd.one("(uid=two)").values("cn"), ["two Lie"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_go_where_the_configuration_says_so() {
     let slapd = Slapd::start().await;
     let relay = filled(&slapd, &["one"]).await;

@@ -178,7 +178,7 @@ async fn a_crash_costs_one_attempt_and_three_park() {
     let entry = kit.until(&ada, State::Parked).await;
     assert!(entry.last_error.unwrap().contains("crashed"));
     assert_eq!(kit.metrics.panics.get(), 3);
-    assert_eq!(kit.engine().health("target").unwrap().in_flight, 0);
+    kit.until_nobody_works().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The store in one SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit,
 //! and readers beside it.
 
+#[cfg(test)]
+mod backlog_costs;
 mod cases;
 mod checkpoint;
 mod claims;
