@@ -81,6 +81,7 @@ pub struct Metrics {
     pub queue_entries: Family<InState, Gauge>,
     pub queue_oldest: Family<Connector, Seconds>,
     pub held: Family<OfKind, Gauge>,
+    pub removals: Family<OfKind, Gauge>,
     pub reconcile_drift: Family<OfKind, Gauge>,
     pub reconcile_last_success: Family<Connector, Seconds>,
     pub commit_duration: Histogram,
@@ -121,6 +122,7 @@ impl Default for Metrics {
             queue_entries: Family::default(),
             queue_oldest: Family::default(),
             held: Family::default(),
+            removals: Family::default(),
             reconcile_drift: Family::default(),
             reconcile_last_success: Family::default(),
             commit_duration: latencies(),
@@ -177,6 +179,11 @@ impl Default for Metrics {
             m.queue_oldest.clone(),
         );
         registry.register("held", "Entries that wait for a person's approval", m.held.clone());
+        registry.register(
+            "removals_last_hour",
+            "Done within an hour without a person's approval: what the limits count",
+            m.removals.clone(),
+        );
         registry.register(
             "reconcile_drift",
             "Differences that the last reconciliation found",

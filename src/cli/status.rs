@@ -10,7 +10,9 @@ use super::output::{
 use super::{Context, Exit, Result};
 
 /// How many lines of deviations leave room for the rest.
-const MOST_DEVIATIONS: usize = 6;
+const MOST_DEVIATIONS: usize = 3;
+/// Of a screen.
+const WIDTH: usize = 80;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,7 +34,11 @@ pub(super) async fn run(context: &Context, args: Args) -> Result {
 fn text(status: &Status, screen: &Screen) -> String {
     let up = span(status.now.duration_since(status.started));
     let up = up.unwrap_or_else(|| "years".to_owned());
-    let mut text = format!("scim-relay {}, up for {up}\n\n", tame(&status.version));
+    let mut text = format!("scim-relay {}, up for {up}", tame(&status.version));
+    if let Some(endpoint) = endpoint(&status.organizations) {
+        text.extend([", pushed to at\n", &tame(&endpoint)]);
+    }
+    text.push_str("\n\n");
     text.push_str(&organizations(status).text(screen));
     text.push('\n');
     if status.connectors.is_empty() {
@@ -41,22 +47,51 @@ fn text(status: &Status, screen: &Screen) -> String {
         text.push_str(&connectors(status).text(screen));
     }
     text.push('\n');
-    if let Some(habits) = deviations(status) {
-        text.push_str(&screen.paint(Style::Bold, "What providers do that the RFCs do not know"));
-        text.push('\n');
-        text.push_str(&habits.text(screen));
-        text.push('\n');
-    }
     if status.attention.is_empty() {
         text.push_str("Nothing waits for a person.\n");
     } else {
-        text.push_str(&screen.paint(Style::Bold, "What to do"));
+        text.push_str(&screen.paint(Style::Bold, "What to do, most pressing first"));
         text.push('\n');
         for sentence in &status.attention {
-            text.extend(["  - ", &tame(sentence), "\n"]);
+            text.push_str(&bullet(&tame(sentence)));
         }
     }
+    if let Some(habits) = deviations(status) {
+        text.push('\n');
+        text.push_str(&screen.paint(Style::Bold, "What providers do that the RFCs do not know"));
+        text.push('\n');
+        text.push_str(&habits.text(screen));
+    }
     text
+}
+
+/// Where providers push to: of several organizations the part they share.
+fn endpoint(organizations: &[OrganizationStatus]) -> Option<String> {
+    let first = organizations.first()?;
+    let own = format!("/scim/{}/", first.key);
+    Some(match organizations {
+        [_] => first.endpoint.clone(),
+        _ => first.endpoint.replacen(&own, "/scim/ORGANIZATION/", 1),
+    })
+}
+
+/// A sentence in lines that fit a screen, with no break in a command.
+fn bullet(sentence: &str) -> String {
+    let parts = sentence.split('`').enumerate();
+    let whole = parts.map(|(number, part)| match number % 2 {
+        0 => part.to_owned(),
+        _ => format!("`{}`", part.replace(' ', "\u{a0}")),
+    });
+    let mut text = String::new();
+    let mut line = "  -".to_owned();
+    for word in whole.collect::<String>().split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.extend([&line, "\n"]);
+            "   ".clone_into(&mut line);
+        }
+        line.extend([" ", word]);
+    }
+    (text + &line + "\n").replace('\u{a0}', " ")
 }
 
 fn organizations(status: &Status) -> Table {
@@ -66,18 +101,15 @@ fn organizations(status: &Status) -> Table {
         ("GROUPS", Side::Right),
         ("TOKENS", Side::Right),
         ("LAST PUSH", Side::Left),
-        ("ENDPOINT", Side::Left),
     ]);
     for organization in &status.organizations {
-        let OrganizationStatus { key, users, groups, tokens, last_used, endpoint, .. } =
-            organization;
+        let OrganizationStatus { key, users, groups, tokens, last_used, .. } = organization;
         table.row([
             Cell::styled(key.as_str(), Style::Bold),
             number(*users).into(),
             number(*groups).into(),
             number(*tokens as u64).into(),
             maybe_relative(status.now, *last_used).into(),
-            endpoint.as_str().into(),
         ]);
     }
     table
@@ -115,34 +147,38 @@ fn deviations(status: &Status) -> Option<Table> {
 fn connectors(status: &Status) -> Table {
     let mut table = Table::new(&[
         ("CONNECTOR", Side::Left),
-        ("KIND", Side::Left),
         ("STATE", Side::Left),
-        ("WAITING", Side::Right),
-        ("RETRYING", Side::Right),
+        ("HOLDS", Side::Right),
+        ("WAITING", Side::Left),
         ("PARKED", Side::Right),
         ("HELD", Side::Right),
-        ("OLDEST", Side::Left),
-        ("HOLDS", Side::Right),
         ("DELIVERED", Side::Left),
         ("RECONCILED", Side::Left),
     ]);
     for connector in &status.connectors {
-        let ConnectorStatus { name, kind, state, backlog, .. } = connector;
+        let ConnectorStatus { name, state, backlog, .. } = connector;
         table.row([
             Cell::styled(name.as_str(), Style::Bold),
-            kind.as_str().into(),
             Cell::styled(state.as_str(), state_style(state)),
-            number(backlog.pending + backlog.waiting).into(),
-            number(backlog.retrying).into(),
+            number(connector.holds).into(),
+            waiting(status, connector).into(),
             trouble(backlog.parked),
             trouble(backlog.held),
-            maybe_relative(status.now, connector.oldest).into(),
-            number(connector.holds).into(),
             maybe_relative(status.now, connector.last_delivered).into(),
             reconciled(status, connector.last_reconciliation.as_ref()).into(),
         ]);
     }
     table
+}
+
+/// What is still to be delivered, and for how long the oldest of it has waited.
+fn waiting(status: &Status, connector: &ConnectorStatus) -> String {
+    let count = number(connector.backlog.open());
+    let oldest = connector.oldest.map(|oldest| status.now.duration_since(oldest));
+    match oldest.and_then(span).filter(|_| connector.backlog.open() > 0) {
+        Some(long) => format!("{count} for {long}"),
+        None => count,
+    }
 }
 
 /// Green is what goes on by itself, yellow what a person stopped, red what is broken.
@@ -164,7 +200,7 @@ fn reconciled(status: &Status, run: Option<&RunRow>) -> String {
     let when = relative(status.now, run.ended);
     match (&run.error, run.drifted) {
         (Some(_), _) => format!("failed {when}"),
-        (None, 0) => format!("{when}, in line"),
-        (None, drifted) => format!("{when}, {} differed", number(drifted)),
+        (None, 0) => when,
+        (None, drifted) => format!("{when}: {} differed", number(drifted)),
     }
 }

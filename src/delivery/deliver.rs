@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use scim_relay_sdk::connector::{DeliveryError, Verb, Wanted, Work};
 use scim_relay_sdk::scim::ResourceKind;
 
+use super::holds::noun;
 use super::lane::Core;
 use super::outcome::{self, Attempt, Verdict, verdict};
 use super::owners::Linked;
@@ -23,12 +24,12 @@ pub(super) const STEPS: u32 = 6;
 
 /// Carries out a claim and writes down how it ended; does not return before that is written.
 pub(super) async fn deliver(core: &Core, claim: Claim) {
-    let (shared, settings) = (&core.shared, &core.settings);
+    let shared = &core.shared;
     let mut read = Read { mark: claim.mark, covers: claim.since - 1, member_mark: 0 };
     let verdict = carry_out(core, &claim, &mut read).await;
     // Before the row is given back: nobody is to claim it for a target that is in trouble.
     core.note(claim.resource, &verdict);
-    tell(shared, settings, &claim, &verdict.outcome, verdict.word);
+    tell(core, &claim, &verdict.outcome, verdict.word);
     let Read { mark, covers, member_mark } = read;
     let now = shared.clock.now();
     settle(shared, Settlement { claim, mark, covers, member_mark, outcome: verdict.outcome, now })
@@ -222,7 +223,8 @@ where
 }
 
 /// Counts an ending, and says it in the log where a person should know.
-fn tell(shared: &Shared, settings: &LaneSettings, claim: &Claim, outcome: &Outcome, word: &str) {
+fn tell(core: &Core, claim: &Claim, outcome: &Outcome, word: &str) {
+    let Core { shared, settings, holds, .. } = core;
     let connector = settings.name.to_string();
     shared
         .metrics
@@ -245,8 +247,11 @@ fn tell(shared: &Shared, settings: &LaneSettings, claim: &Claim, outcome: &Outco
         Outcome::Parked { error } | Outcome::Partly { error, .. } => {
             tracing::warn!(connector = %settings.name, resource = claim.resource.0, error, "parked until a person looks: `scim-relay queue list --state parked`");
         }
-        Outcome::Held { summary, .. } => {
-            tracing::warn!(connector = %settings.name, resource = claim.resource.0, summary, "waits for approval: `scim-relay held list`");
+        Outcome::Held { kind, summary, .. } => {
+            if holds.begins(*kind) {
+                tracing::warn!(connector = %settings.name, "begins to hold {} for a person's approval: `scim-relay held list {}`", noun(*kind), settings.name);
+            }
+            tracing::debug!(connector = %settings.name, resource = claim.resource.0, summary, "waits for approval");
         }
         Outcome::Retry { error, due, .. } => {
             tracing::info!(connector = %settings.name, resource = claim.resource.0, error, %due, "will be tried again");

@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::blame::Blame;
+use super::holds::{Holds, noun};
 use super::outcome::Verdict;
 use super::rate::Rates;
 use super::slots::Slots;
 use super::{Breaker, Health, LaneSettings, Shared, backoff, deliver};
 use crate::metrics;
+use crate::safety::Removal;
 use crate::store::{Claim, OrgId, Outcome, Paused, RowId, Settlement, StoreError};
 
 /// Claims taken ahead of free slots, at most, for each slot: one commit then serves many deliveries.
@@ -82,6 +84,13 @@ impl Handle {
         &self.core.settings
     }
 
+    pub(super) async fn limit(&self, kind: HoldKind, of: Removal) -> Result<u64, StoreError> {
+        let Core { shared, settings, .. } = &*self.core;
+        let now = shared.clock.now();
+        let delivered = self.core.delivered(kind, now).await?;
+        Ok(settings.safety.limit(of, now, delivered))
+    }
+
     pub(super) fn set_paused(&self, paused: Option<Paused>) {
         let state = &self.core.state;
         if paused.is_none() {
@@ -112,6 +121,7 @@ pub(super) fn start(shared: &Shared, settings: LaneSettings, stop: CancellationT
         delivered: Mutex::default(),
         settings,
         state,
+        holds: Holds::default(),
         stop,
     });
     let tasks = TaskTracker::new();
@@ -130,6 +140,8 @@ pub(super) struct Core {
     /// What limits are a share of, as last counted.
     delivered: Mutex<HashMap<HoldKind, (Timestamp, u64)>>,
     state: State,
+    /// What the log has said of what waits for approval.
+    pub(super) holds: Holds,
     stop: CancellationToken,
 }
 
@@ -242,6 +254,9 @@ impl Lane {
         let core = Arc::clone(&self.core);
         let mut bell = core.shared.store.bell();
         let mut paused = core.state.paused.subscribe();
+        if let Ok(kinds) = core.shared.store.held_kinds(core.settings.id).await {
+            core.holds.begin_with(kinds);
+        }
         while !core.stop.is_cancelled() {
             bell.mark_unchanged();
             let wait = self.step().await;
@@ -259,6 +274,7 @@ impl Lane {
 
     /// Does what can be done now; how long to wait for more, if nothing can.
     async fn step(&mut self) -> Option<Duration> {
+        self.mind_the_holds().await;
         if self.core.state.paused.borrow().is_some() {
             self.give_back().await;
             return Some(LOOK_AGAIN);
@@ -314,6 +330,19 @@ impl Lane {
             let next = self.core.state.slots().take(&mut self.claimed);
             let Some(claim) = next else { return };
             self.spawn(claim);
+        }
+    }
+
+    /// Says it once when nothing of a kind is held any more.
+    async fn mind_the_holds(&self) {
+        let Core { shared, settings, holds, .. } = &*self.core;
+        if holds.is_empty() {
+            return;
+        }
+        if let Ok(left) = shared.store.held_kinds(settings.id).await {
+            for kind in holds.left(&left) {
+                tracing::info!(connector = %settings.name, "holds no {} any more: everything was decided or is not wanted any more", noun(kind));
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod blame;
 mod breaker;
 mod deliver;
 mod fanout;
+mod holds;
 mod lane;
 mod outcome;
 mod owners;
@@ -27,7 +28,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Connector, OrganizationInfo, Rate, Scope};
+use scim_relay_sdk::connector::{Connector, HoldKind, OrganizationInfo, Rate, Scope};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,8 +39,8 @@ pub use work::{Try, judge, resource};
 
 use crate::clock::SharedClock;
 use crate::metrics::Metrics;
-use crate::safety::Safety;
-use crate::store::{ConnectorId, Paused, Store};
+use crate::safety::{Removal, Safety};
+use crate::store::{ConnectorId, Paused, Store, StoreError};
 use crate::vault::Vault;
 
 /// What a lane needs to know of its connector.
@@ -127,6 +128,15 @@ impl Engine {
 
     pub fn health(&self, name: &str) -> Option<Health> {
         Some(self.lanes.get(name)?.health())
+    }
+
+    /// How many removals of a kind a connector may make in an hour; none of a kind that is not
+    /// limited, or of a connector that does not run.
+    pub async fn limit(&self, name: &str, kind: HoldKind) -> Result<Option<u64>, StoreError> {
+        match (self.lanes.get(name), Removal::of(kind)) {
+            (Some(lane), Some(removal)) => lane.limit(kind, removal).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Stops a lane on a person's word, or lets it go on; a broken target is then probed at once.

@@ -4,6 +4,7 @@
 //! Whatever changes something is written to the audit log with who did it, and so is a look at what
 //! a provider sent.
 
+mod attention;
 mod connectors;
 mod held;
 mod preview;
@@ -36,7 +37,9 @@ pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
 pub use queue::QueueQuery;
 pub use requests::RequestQuery;
-pub use status::{ConnectorStatus, Deviation, OrganizationStatus, Status};
+pub use status::{
+    ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
+};
 pub use tokens::{NewTokenRequest, TokenLine};
 
 /// What runs by the configuration that is in force; a reload swaps it whole.

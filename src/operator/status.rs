@@ -1,13 +1,17 @@
 //! How everything is, on one screen, and what to do about what is not well.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::Quirk;
 use serde::{Deserialize, Serialize};
 
+use super::attention::attention;
 use super::{Operator, Result, Runtime};
 use crate::delivery::Failing;
 use crate::metrics;
-use crate::store::{Backlog, ConnectorRow, Paused, RunRow, State};
+use crate::safety::{Removal, Safety, Share};
+use crate::store::{Backlog, ConnectorRow, Paused, Removals, RunRow, State};
 
 /// A target at which nothing arrives for this long is worth a person's look.
 const FAILS_FOR_LONG: SignedDuration = SignedDuration::from_mins(10);
@@ -59,6 +63,10 @@ pub struct ConnectorStatus {
     pub error: Option<String>,
     pub paused: Option<Paused>,
     pub backlog: Backlog,
+    /// What waits for approval, and what was done without it within the hour; by kind.
+    pub held: Vec<HeldStatus>,
+    /// Other limits than usual, while they hold.
+    pub window: Option<WindowStatus>,
     pub in_flight: usize,
     /// Resources it holds something of.
     pub holds: u64,
@@ -68,6 +76,41 @@ pub struct ConnectorStatus {
     /// Set once nothing has arrived for a while although it is tried.
     pub failing: Option<Failing>,
     pub last_reconciliation: Option<RunRow>,
+}
+
+/// Where a connector stands with one kind of what people approve.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldStatus {
+    /// `removal`, `member_removal`, ...
+    pub kind: String,
+    /// Entries of the queue that wait for approval.
+    pub held: u64,
+    /// Removals in them, and those on their way: one entry of a group may be many.
+    pub waiting: u64,
+    /// Done within the hour without anybody's approval.
+    pub executed: u64,
+    /// How many an hour allows. None: each of them waits, or nothing runs that could ask.
+    pub limit: Option<u64>,
+}
+
+impl HeldStatus {
+    /// How many wait, as a person counts them.
+    pub(super) fn count(&self) -> u64 {
+        match HoldKind::parse(&self.kind) {
+            Some(HoldKind::MemberRemoval) => self.waiting.max(self.held),
+            _ => self.held,
+        }
+    }
+}
+
+/// A `[[safety.window]]` that is open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WindowStatus {
+    /// The last day.
+    pub until: Date,
+    /// As in the file.
+    pub max_removals: Option<String>,
+    pub max_member_removals: Option<String>,
 }
 
 impl Operator {
@@ -99,9 +142,9 @@ impl Operator {
         }
         let mut connectors = Vec::new();
         for row in self.store.connectors().await? {
-            connectors.push(self.connector_status(&runtime, row).await?);
+            connectors.push(self.connector_status(&runtime, row, now).await?);
         }
-        let attention = attention(&organizations, &connectors);
+        let attention = attention(now, &organizations, &connectors);
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -131,7 +174,10 @@ impl Operator {
         &self,
         runtime: &Runtime,
         row: ConnectorRow,
+        now: Timestamp,
     ) -> Result<ConnectorStatus> {
+        let safety = runtime.engine.settings(&row.name).map(|settings| &settings.safety);
+        let held = self.held_status(runtime, &row, now).await?;
         let health = runtime.engine.health(&row.name);
         let trouble = health.as_ref().and_then(|health| health.trouble.clone());
         let (state, since, error) = if !row.enabled {
@@ -150,6 +196,8 @@ impl Operator {
             error,
             paused: row.paused,
             backlog: row.backlog,
+            held,
+            window: safety.and_then(|safety| window(safety, now)),
             in_flight: health.as_ref().map_or(0, |health| health.in_flight),
             holds: row.links,
             oldest: self.store.oldest(row.id).await?,
@@ -163,6 +211,28 @@ impl Operator {
             name: row.name,
             kind: row.kind,
         })
+    }
+
+    async fn held_status(
+        &self,
+        runtime: &Runtime,
+        row: &ConnectorRow,
+        now: Timestamp,
+    ) -> Result<Vec<HeldStatus>> {
+        let mut kinds = Vec::new();
+        for removals in self.store.removals(row.id, now).await? {
+            let Removals { kind, executed, waiting, held } = removals;
+            let limit = match Removal::of(kind) {
+                // To count what it is a share of takes a while.
+                Some(_) if held > 0 || executed > 0 => {
+                    runtime.engine.limit(&row.name, kind).await?
+                }
+                _ => None,
+            };
+            let kind = kind.word().to_owned();
+            kinds.push(HeldStatus { kind, held, waiting, executed, limit });
+        }
+        Ok(kinds)
     }
 
     /// Brings the gauges up to date, before they are read.
@@ -188,76 +258,26 @@ impl Operator {
                 .set(i64::from(connector.paused.is_some()));
             let up = matches!(connector.state.as_str(), "up" | "paused");
             self.metrics.connector_up.get_or_create(&label()).set(i64::from(up));
-            let held =
-                metrics::OfKind { connector: connector.name.clone(), kind: "take_over".to_owned() };
-            let entries = i64::try_from(connector.backlog.held).unwrap_or(i64::MAX);
-            self.metrics.held.get_or_create(&held).set(entries);
+            for HeldStatus { kind, held, executed, .. } in &connector.held {
+                let label =
+                    metrics::OfKind { connector: connector.name.clone(), kind: kind.clone() };
+                let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                self.metrics.held.get_or_create(&label).set(gauge(*held));
+                if HoldKind::parse(kind).and_then(Removal::of).is_some() {
+                    self.metrics.removals.get_or_create(&label).set(gauge(*executed));
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// What a person should do, most pressing first.
-fn attention(organizations: &[OrganizationStatus], connectors: &[ConnectorStatus]) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for connector in connectors {
-        let name = &connector.name;
-        let since = connector.since.map(|since| format!(" since {since}")).unwrap_or_default();
-        let error = connector.error.as_deref().unwrap_or_default();
-        match connector.state.as_str() {
-            "refused" => sentences.push(format!(
-                "{name}: the target refuses our credentials{since} ({error}); put the right ones in \
-                 place, then `scim-relay connector resume {name}` or a restart"
-            )),
-            "down" => sentences.push(format!(
-                "{name}: the target has not answered{since} ({error}); nothing is lost, and its work \
-                 goes on by itself when it is back"
-            )),
-            "paused" => sentences.push(format!(
-                "{name}: paused by {}{since}; `scim-relay connector resume {name}` lets it go on",
-                connector.paused.as_ref().map_or("somebody", |paused| &paused.by)
-            )),
-            "disabled" if connector.backlog.open() > 0 || connector.holds > 0 => {
-                sentences.push(format!(
-                    "{name}: its file is gone or disabled; what it holds stays as it is, and {} \
-                     entries wait",
-                    connector.backlog.open()
-                ));
-            }
-            _ => {}
-        }
-        if let Some(Failing { since, tries, error }) = &connector.failing
-            && connector.state == "up"
-        {
-            sentences.push(format!(
-                "{name}: nothing has arrived since {since}, in {tries} tries ({error}); nothing is \
-                 given up meanwhile, and all of it is tried again by itself"
-            ));
-        }
-        if connector.backlog.parked > 0 {
-            sentences.push(format!(
-                "{name}: {} parked; `scim-relay queue list --connector {name} --state parked` says \
-                 why, then retry or skip",
-                connector.backlog.parked
-            ));
-        }
-        if connector.backlog.held > 0 {
-            sentences.push(format!(
-                "{name}: {} wait for approval; `scim-relay held list {name}` shows them",
-                connector.backlog.held
-            ));
-        }
-        if let Some(error) =
-            connector.last_reconciliation.as_ref().and_then(|run| run.error.as_ref())
-        {
-            sentences.push(format!("{name}: the last reconciliation failed: {error}"));
-        }
-    }
-    for organization in organizations.iter().filter(|organization| organization.tokens == 0) {
-        let key = &organization.key;
-        sentences.push(format!(
-            "{key}: no token is valid, so no provider can push; `scim-relay token create {key}` makes one"
-        ));
-    }
-    sentences
+fn window(safety: &Safety, now: Timestamp) -> Option<WindowStatus> {
+    let window = safety.window(now)?;
+    let written = |share: Option<Share>| share.map(|share| share.to_string());
+    Some(WindowStatus {
+        until: window.days.last(safety.today(now)),
+        max_removals: written(window.max_removals),
+        max_member_removals: written(window.max_member_removals),
+    })
 }

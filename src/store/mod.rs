@@ -192,6 +192,8 @@ pub trait Store: Send + Sync {
     async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
     /// What waits for approval, page by page.
     async fn held(&self, filter: HeldFilter) -> Result<HeldPage>;
+    /// What a connector holds something for.
+    async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>>;
     /// Approves or rejects these, and writes down who did; what came of each, in their order.
     async fn decide(
         &self,

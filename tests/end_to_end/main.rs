@@ -25,6 +25,7 @@ mod passwords;
 mod reconciliation;
 mod renames;
 mod rude_receivers;
+mod safety;
 mod scope;
 mod stubborn_directories;
 mod take_over;

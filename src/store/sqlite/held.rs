@@ -78,6 +78,24 @@ pub(super) fn held(
     Ok(HeldPage { held, next })
 }
 
+pub(super) fn kinds(c: &Connection, connector: ConnectorId) -> Result<Vec<HoldKind>> {
+    let mut kinds = Vec::new();
+    for kind in HoldKind::ALL {
+        let is_held = c
+            .prepare_cached(IS_HELD)
+            .and_then(|mut s| s.exists(params![connector.0, kind.word()]))
+            .map_err(sql)?;
+        if is_held {
+            kinds.push(kind);
+        }
+    }
+    Ok(kinds)
+}
+
+pub(super) const IS_HELD: &str = "
+    SELECT 1 FROM queue INDEXED BY queue_hold
+    WHERE connector = ?1 AND hold_kind = ?2 AND state = 5";
+
 /// What is decided about these, each written to the audit log with it.
 pub(super) fn decide(
     c: &Connection,

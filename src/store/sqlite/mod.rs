@@ -451,6 +451,10 @@ impl Store for SqliteStore {
         self.readers.read(move |c| held::held(c, &filter, &keys)).await
     }
 
+    async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>> {
+        self.readers.look_up(|c| held::kinds(c, connector)).await
+    }
+
     async fn decide(
         &self,
         connector: ConnectorId,

@@ -233,5 +233,6 @@ fn what_waits_for_a_person_is_found_without_looking_at_what_does_not() {
 fn what_is_held_is_read_page_by_page_without_sorting() {
     check(&held::held_at_query(), &["queue_human (state=? AND connector=? AND resource>?)"]);
     check(&held::held_query(), &["queue_human (state=? AND (connector,resource)>(?,?))"]);
+    check(held::IS_HELD, &["queue_hold (connector=? AND hold_kind=? AND state=?)"]);
     check(held::FIND, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
 }

@@ -10,7 +10,7 @@ use crate::store::{Allowed, Ask, Claim, ConnectorId, Refusal, Removals, Result};
 /// The hour that is looked at, sliding.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// How long a person's approval holds.
-const APPROVED_FOR: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const APPROVED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What people and safety said of a row so far.
 struct Standing {

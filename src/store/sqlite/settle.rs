@@ -272,13 +272,18 @@ impl Row {
         now: Timestamp,
     ) -> Result<()> {
         c.prepare_cached(
-            "UPDATE queue SET state = 5, hold_kind = ?3, hold_count = ?4, last_error = ?5,
-                    approved = NULL, rejected = NULL, leased = NULL
+            "UPDATE queue SET state = 5, hold_kind = ?3, hold_count = ?4,
+                    last_error = CASE WHEN approved <> mark THEN 'changed since it was approved; '
+                                      WHEN approved = mark AND approved_at <= ?6 THEN 'not done within 24 hours of its approval; '
+                                      ELSE '' END || ?5,
+                    approved = NULL, approved_at = NULL, rejected = NULL, leased = NULL
              WHERE connector = ?1 AND resource = ?2",
         )
         .and_then(|mut s| {
             let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
-            s.execute(params![self.connector, self.resource, kind.word(), count, summary])
+            let lapsed = millis(now - removals::APPROVED_FOR);
+            let kind = kind.word();
+            s.execute(params![self.connector, self.resource, kind, count, summary, lapsed])
         })
         .map_err(sql)?;
         if self.is_overtaken() {

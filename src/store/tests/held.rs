@@ -1,5 +1,7 @@
 //! What waits for a person's word, and what comes of it.
 
+use std::time::Duration;
+
 use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::ResourceKey;
 
@@ -150,4 +152,27 @@ async fn each_decision_is_in_the_audit_log_with_who_and_why() {
     assert_eq!(rejected.action, "held.reject");
     assert_eq!(rejected.detail.as_deref(), Some("not ours"));
     assert_eq!(kit.state_of(dir, &bob).await, Some(State::Parked));
+}
+
+#[tokio::test]
+async fn an_approval_that_came_to_nothing_is_told_where_it_is_asked_again() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let ada = kit.user("ada").await;
+    let summary = async |kit: &Kit| {
+        hold_all(kit, dir, HoldKind::TakeOver).await;
+        let [held] = &listed(kit, Some(dir), None, 10).await[..] else { panic!("one is held") };
+        held.summary.clone()
+    };
+    assert_eq!(summary(&kit).await, "delete `uid=ada`");
+    kit.decide(dir, Verdict::Approve).await;
+    kit.change(&ada, "ada", "something else").await;
+    assert_eq!(summary(&kit).await, "changed since it was approved; delete `uid=ada`");
+    kit.decide(dir, Verdict::Approve).await;
+    kit.pass(Duration::from_hours(25));
+    let lapsed = "not done within 24 hours of its approval; delete `uid=ada`";
+    assert_eq!(summary(&kit).await, lapsed);
+    // That was said; what is held for later is something else.
+    kit.change(&ada, "ada", "once more").await;
+    assert_eq!(summary(&kit).await, "delete `uid=ada`");
 }
