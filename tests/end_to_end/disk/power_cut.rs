@@ -16,7 +16,7 @@ use crate::kit::disk::Disk;
 use crate::kit::provider::{Answer, Provider};
 use crate::kit::recording::{Cut, Recording, Unsynced};
 use crate::kit::relay::Setup;
-use crate::kit::targets::webhook;
+use crate::kit::targets::{UNLIMITED, webhook};
 use crate::kit::webhooks::{Event, Webhooks};
 
 /// Who pushes at the same time, and how many people each of them, before and after a restart.
@@ -117,7 +117,7 @@ impl Run {
         let (disk, hooks) = (Disk::new(), Webhooks::start().await);
         hooks.measure(disk.record());
         let mut relay =
-            Setup::new().disk(&disk).connector("events", webhook(&hooks, "")).start().await;
+            Setup::new().disk(&disk).connector("events", webhook(&hooks, UNLIMITED)).start().await;
         let pusher = Pusher { provider: relay.provider("lillevik"), record: disk.record() };
         let begun = pusher.position();
         let mut lives = pusher.load(1).await;
@@ -144,7 +144,7 @@ impl Run {
         let data = folder.path().join("data");
         recording.image(cut, &data);
         let before = self.hooks.all().len();
-        let setup = Setup::new().connector("events", webhook(&self.hooks, "")).data(&data);
+        let setup = Setup::new().connector("events", webhook(&self.hooks, UNLIMITED)).data(&data);
         let mut relay = setup.start().await;
         let served = served(&relay.provider("lillevik")).await;
         relay.settled().await;
