@@ -287,4 +287,50 @@ mod tests {
         let shown = [Some("Ada \"L\""), None, Some("choir")];
         assert_eq!(labels, shown.map(|name| name.map(str::to_owned)));
     }
+
+    #[test]
+    fn what_was_held_and_deleted_before_limits_were_counts_as_waiting() {
+        let mut c = Connection::open_in_memory().unwrap();
+        let before = refinery::Target::Version(4);
+        migrations::migrations::runner().set_target(before).run(&mut c).unwrap();
+        c.execute_batch(
+            "INSERT INTO connector (id, name, kind, every_event, members, reads_groups, enabled, fingerprint)
+                 VALUES (1, 'dir', 'ldap', 0, 1, 0, 1, '');
+             INSERT INTO subscription (connector, organization) VALUES (1, 1);",
+        )
+        .unwrap();
+        // Held; deleted and there; deleted and removed already.
+        for (number, deleted, stage, state, kind) in
+            [(1, None, 0, 5, Some("take_over")), (2, Some(7), 1, 0, None), (3, Some(7), 2, 2, None)]
+        {
+            c.execute(
+                "INSERT INTO resource (id, organization, kind, public_id, version, body, created, modified, deleted)
+                 VALUES (?1, 1, 0, randomblob(16), 1, '{}', 0, 0, ?2)",
+                params![number, deleted],
+            )
+            .unwrap();
+            c.execute(
+                "INSERT INTO link (connector, resource, target_id, address, seq, stage, since)
+                 VALUES (1, ?1, ?1, ?1, 0, ?2, 0)",
+                [number, stage],
+            )
+            .unwrap();
+            c.execute(
+                "INSERT INTO queue (connector, resource, organization, since, mark, dirty_at, due, state,
+                                    reason, entire, attempts, hold_kind, epoch, doubt)
+                 VALUES (1, ?1, 1, 0, 1, 0, 0, ?2, 'change', 0, 0, ?3, 0, 0)",
+                params![number, state, kind],
+            )
+            .unwrap();
+        }
+        migrations::migrations::runner().run(&mut c).unwrap();
+        let rows: Vec<(i64, i64)> = c
+            .prepare("SELECT hold_count, leaving FROM queue ORDER BY resource")
+            .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .unwrap();
+        assert_eq!(rows, [(1, 0), (0, 1), (0, 0)]);
+        let newest: i64 =
+            c.query_row("SELECT newest FROM subscription", [], |row| row.get(0)).unwrap();
+        assert_eq!(newest, 0, "a connector that was there has had its first run");
+    }
 }
