@@ -125,6 +125,7 @@ impl Daemon {
         let lanes = delivery::Shared {
             store: Arc::clone(&store),
             clock: clock.clone(),
+            dice: delivery::dice,
             metrics: Arc::clone(&metrics),
             tasks: TaskTracker::new(),
             soft: CancellationToken::new(),

@@ -22,8 +22,8 @@ impl Backoff {
     }
 }
 
-/// A throw of the dice.
-pub(super) fn dice() -> f64 {
+/// A number between 0 and 1 that nobody knows beforehand.
+pub fn dice() -> f64 {
     let bytes = crate::ids::secret_bytes::<4>();
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }

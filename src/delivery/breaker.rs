@@ -65,6 +65,18 @@ impl Breaker {
         self.schedule(now, dice);
     }
 
+    /// How long until it is to be probed; no longer than probes are apart, since the wall clock may
+    /// have been set back.
+    pub fn wait(&mut self, now: Timestamp) -> Option<Duration> {
+        let trouble = self.trouble.as_mut()?;
+        let longest = pace(trouble.credentials).longest;
+        let wait = Duration::try_from(trouble.next_probe.duration_since(now)).unwrap_or_default();
+        if wait > longest {
+            trouble.next_probe = now + longest;
+        }
+        Some(wait.min(longest))
+    }
+
     /// Someone asks for a probe now.
     pub fn hurry(&mut self, now: Timestamp) {
         if let Some(trouble) = &mut self.trouble {
@@ -85,9 +97,13 @@ impl Breaker {
     fn schedule(&mut self, now: Timestamp, dice: f64) {
         let Some(trouble) = &mut self.trouble else { return };
         self.probes = self.probes.saturating_add(1);
-        let pace = if trouble.credentials { PROBE_CREDENTIALS } else { PROBE };
-        trouble.next_probe = now + pace.delay(self.probes, Duration::ZERO, dice);
+        trouble.next_probe =
+            now + pace(trouble.credentials).delay(self.probes, Duration::ZERO, dice);
     }
+}
+
+fn pace(credentials: bool) -> Backoff {
+    if credentials { PROBE_CREDENTIALS } else { PROBE }
 }
 
 #[cfg(test)]
@@ -135,6 +151,17 @@ mod tests {
         breaker.took();
         breaker.trip(&down(), NOW, 1.0);
         assert_eq!(breaker.trouble().unwrap().next_probe.duration_since(NOW).as_secs(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_put_the_probe_off() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.wait(NOW), None);
+        let tomorrow = NOW + Duration::from_hours(24);
+        breaker.trip(&down(), tomorrow, 1.0);
+        assert_eq!(breaker.wait(tomorrow), Some(Duration::from_secs(2)));
+        assert_eq!(breaker.wait(NOW), Some(PROBE.longest));
+        assert_eq!(breaker.wait(NOW + PROBE.longest), Some(Duration::ZERO));
     }
 
     #[test]

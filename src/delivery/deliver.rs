@@ -14,7 +14,7 @@ use super::lane::Core;
 use super::outcome::{self, Attempt, Verdict, verdict};
 use super::owners::Linked;
 use super::permission::{self, Terms};
-use super::{LaneSettings, Shared, backoff, work};
+use super::{LaneSettings, Shared, work};
 use crate::metrics;
 use crate::store::{Case, Claim, Once, OnceKey, Outcome, Reason, Settlement, StoreError};
 
@@ -183,7 +183,7 @@ fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdic
         in_doubt,
         gives_up,
         core.shared.clock.now(),
-        backoff::dice(),
+        (core.shared.dice)(),
     )
 }
 
@@ -193,7 +193,7 @@ fn unreadable(core: &Core, claim: &Claim, error: &StoreError) -> Verdict {
     let (settings, now) = (&core.settings, core.shared.clock.now());
     tracing::warn!(connector = %settings.name, resource = claim.resource.0, %error, "cannot read what is to be delivered");
     let counted = !matches!(error, StoreError::Busy(_));
-    outcome::unreadable(settings, claim, error.to_string(), counted, now, backoff::dice())
+    outcome::unreadable(settings, claim, error.to_string(), counted, now, (core.shared.dice)())
 }
 
 /// Writes down whether what must happen once did happen. Where that is not known, the ledger says
@@ -216,6 +216,7 @@ where
     while let Err(error) = write().await {
         tracing::warn!(%error, "cannot write down how a delivery ended; trying again");
         tokio::select! {
+            biased;
             () = shared.hard.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }

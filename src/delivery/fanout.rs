@@ -18,6 +18,7 @@ pub(super) async fn walk(shared: Shared, stop: CancellationToken) {
             }
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = bell.changed() => {}
             () = tokio::time::sleep(wait) => {}

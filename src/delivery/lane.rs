@@ -19,7 +19,7 @@ use super::holds::{Holds, noun};
 use super::outcome::Verdict;
 use super::rate::Rates;
 use super::slots::Slots;
-use super::{Breaker, Health, LaneSettings, Shared, backoff, deliver};
+use super::{Breaker, Health, LaneSettings, Shared, deliver};
 use crate::metrics;
 use crate::safety::Removal;
 use crate::store::{Claim, OrgId, Outcome, Paused, RowId, Settlement, StoreError};
@@ -183,6 +183,7 @@ impl Core {
         let mut paused = self.state.paused.subscribe();
         let mut breaker = self.state.breaker.subscribe();
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             _ = paused.wait_for(Option::is_some) => {}
             _ = breaker.wait_for(Breaker::is_open) => {}
@@ -208,7 +209,7 @@ impl Core {
             let mut news = false;
             self.state
                 .breaker
-                .send_modify(|breaker| news = breaker.trip(error, now, backoff::dice()));
+                .send_modify(|breaker| news = breaker.trip(error, now, (self.shared.dice)()));
             if news {
                 self.up(false);
                 tracing::warn!(connector = %self.settings.name, error = error.chain(), "the target is in trouble; its work waits, and it is probed");
@@ -262,6 +263,7 @@ impl Lane {
             let wait = self.step().await;
             let Some(wait) = wait else { continue };
             tokio::select! {
+                biased;
                 () = core.stop.cancelled() => {}
                 _ = bell.changed() => {}
                 _ = paused.changed() => {}
@@ -390,6 +392,7 @@ impl Lane {
                 is_retry: claim.is_retry,
             };
             tokio::select! {
+                biased;
                 () = deliver::deliver(&core, claim) => {}
                 // The claim stays taken on disk; the next start gives it out again, in doubt.
                 () = core.shared.hard.cancelled() => {}
@@ -401,13 +404,17 @@ impl Lane {
     /// Probes a target that is in trouble when it is time; how long to wait while it is.
     async fn mind_the_breaker(&self) -> Option<Duration> {
         let Core { shared, settings, state, stop, .. } = &*self.core;
-        let next = state.breaker.borrow().trouble()?.next_probe;
-        let now = shared.clock.now();
-        if next > now {
-            let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+        let mut wait = None;
+        state.breaker.send_if_modified(|breaker| {
+            wait = breaker.wait(shared.clock.now());
+            false
+        });
+        let wait = wait?;
+        if !wait.is_zero() {
             return Some(wait.min(LOOK_AGAIN));
         }
         let answer = tokio::select! {
+            biased;
             () = stop.cancelled() => return Some(LOOK_AGAIN),
             answer = self.probe() => answer,
         };
@@ -426,7 +433,7 @@ impl Lane {
             Err(error) => {
                 state
                     .breaker
-                    .send_modify(|breaker| breaker.still_down(&error, now, backoff::dice()));
+                    .send_modify(|breaker| breaker.still_down(&error, now, (shared.dice)()));
                 tracing::debug!(connector = %settings.name, error = error.chain(), "the target is still down");
                 Some(Duration::from_millis(1))
             }

@@ -32,7 +32,7 @@ use scim_relay_sdk::connector::{Connector, HoldKind, OrganizationInfo, Rate, Sco
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, dice};
 pub use blame::Failing;
 pub use breaker::{Breaker, Trouble};
 pub use work::{Try, judge, resource};
@@ -70,6 +70,8 @@ pub struct LaneSettings {
 pub struct Shared {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
+    /// What decides where it is left to chance.
+    pub dice: fn() -> f64,
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
     /// First signal: claim no more, finish what is in flight.

@@ -341,6 +341,7 @@ impl Kit {
         let shared = Shared {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            dice: super::super::dice,
             metrics: Arc::clone(&self.metrics),
             tasks: self.tasks.clone(),
             soft: self.soft.clone(),

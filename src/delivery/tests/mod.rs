@@ -2,6 +2,7 @@
 //! tests move.
 
 mod collapsed;
+mod dice;
 mod fairness;
 mod kit;
 mod lanes;
@@ -11,4 +12,5 @@ mod order;
 mod outcomes;
 mod passwords;
 mod removals;
+mod simulation;
 mod trouble;

@@ -5,24 +5,13 @@ use std::time::Duration;
 
 use scim_relay_sdk::connector::{DeliveryError, Semantics};
 
+use super::dice::Dice;
 use super::kit::{Answer, Fake, Kit, Wish, busy, eventually, told, unreachable};
-
-/// Numbers that look random and are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        // The multiplier and increment of Knuth's MMIX; the upper bits are the better ones.
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 async fn run(seed: u64, semantics: Semantics) {
     let (kit, fake) = Kit::running(Fake::new(semantics), Wish::default()).await;
     let (taken, delivered) = std::sync::mpsc::channel();
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     fake.does(move |work| {
         let answer = match dice.throw(12) {
             0 | 1 => busy(),
@@ -42,7 +31,7 @@ async fn run(seed: u64, semantics: Semantics) {
         people.push(kit.user(&name).await);
         written.insert(name.clone(), vec![name]);
     }
-    let mut dice = Dice(seed ^ 0x5eed);
+    let mut dice = Dice::new(seed ^ 0x5eed);
     for step in 0..60 {
         let who = dice.throw(5) as usize;
         let name = format!("user{who}");

@@ -6,6 +6,7 @@ mod backlog_costs;
 mod cases;
 mod checkpoint;
 mod claims;
+mod clock;
 #[cfg(test)]
 mod costs;
 mod cursor;
@@ -16,6 +17,8 @@ mod links;
 mod list;
 mod mark;
 mod members;
+#[cfg(test)]
+pub(crate) mod memory;
 mod needs;
 mod once;
 mod open;
@@ -35,6 +38,7 @@ mod settle;
 mod tokens;
 mod touch;
 mod turnout;
+mod values;
 mod writer;
 
 use std::collections::HashMap;
@@ -46,16 +50,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use scim_relay_sdk::connector::{HoldKind, MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
 use self::claims::Turns;
+use self::clock::Seen;
 use self::list::List;
 use self::readers::Readers;
 use self::registry::Subscribers;
+use self::values::{is_taken, kind_number, kind_of, millis, sql, time};
 use self::writer::{Done, Urgency, Writer};
 use super::{
     Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion,
@@ -69,8 +74,6 @@ use crate::vault::KeyId;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "relay.db";
-/// By how many milliseconds a clock may go back without anybody minding: what time servers do.
-const CLOCK_SLACK: i64 = 60_000;
 
 pub struct SqliteStore {
     writer: Writer,
@@ -80,14 +83,36 @@ pub struct SqliteStore {
     /// Names of organizations by row, which never change.
     keys: Arc<RwLock<HashMap<OrgId, Arc<str>>>>,
     turns: Arc<Mutex<Turns>>,
-    /// The latest time that was seen, in milliseconds: whether the wall clock was set back.
-    latest: AtomicI64,
+    clock: Seen,
     /// How far the log has been looked through for what can go.
     pruned: Arc<AtomicI64>,
     ledger_key: [u8; 32],
     recorded: watch::Sender<()>,
     cursor_key: [u8; 32],
-    _lock: File,
+    _lock: Option<File>,
+}
+
+/// What is read once, when a database is opened.
+struct Known {
+    ledger_key: [u8; 32],
+    cursor_key: [u8; 32],
+    clock: Seen,
+    subscribers: Subscribers,
+    keys: HashMap<OrgId, Arc<str>>,
+}
+
+impl Known {
+    /// Takes back, too, what a process that was cut off had claimed.
+    fn read(c: &Connection) -> Result<Self> {
+        claims::cut_off(c)?;
+        Ok(Self {
+            ledger_key: open::key(c, "ledger_key")?,
+            cursor_key: open::key(c, "cursor_key")?,
+            clock: Seen::read(c)?,
+            subscribers: registry::subscribers(c)?,
+            keys: registry::organization_keys(c)?,
+        })
+    }
 }
 
 impl SqliteStore {
@@ -111,27 +136,34 @@ impl SqliteStore {
         let lock = open::lock(folder)?;
         let path = folder.join(FILE);
         let (connection, mark) = open::writer_of(folder, lost)?;
-        claims::cut_off(&connection)?;
-        let ledger_key = open::key(&connection, "ledger_key")?;
-        let cursor_key = open::key(&connection, "cursor_key")?;
-        let latest = queue::latest(&connection)?;
-        let subscribers = registry::subscribers(&connection)?;
-        let keys = registry::organization_keys(&connection)?;
+        let known = Known::read(&connection)?;
         let readers = Readers::open(&path)?;
         let writer = Writer::start(connection, mark, Box::new(commits))?;
-        Ok(Self {
+        Ok(Self::of(known, writer, readers, Some(lock)))
+    }
+
+    /// Opens a database in memory, as [`open`](Self::open) does one in a folder.
+    #[cfg(test)]
+    pub(crate) fn in_memory(memory: &Arc<memory::Memory>) -> Self {
+        let known = Known::read(&memory.connection()).expect("memory can be read");
+        let writer = Writer::of_memory(Arc::clone(memory));
+        Self::of(known, writer, Readers::of_memory(Arc::clone(memory)), None)
+    }
+
+    fn of(known: Known, writer: Writer, readers: Readers, lock: Option<File>) -> Self {
+        Self {
             writer,
             readers,
-            subscribers: Arc::new(RwLock::new(subscribers)),
-            keys: Arc::new(RwLock::new(keys)),
+            subscribers: Arc::new(RwLock::new(known.subscribers)),
+            keys: Arc::new(RwLock::new(known.keys)),
             turns: Arc::default(),
-            latest: AtomicI64::new(latest),
+            clock: known.clock,
             pruned: Arc::default(),
-            ledger_key,
+            ledger_key: known.ledger_key,
             recorded: watch::Sender::new(()),
-            cursor_key,
+            cursor_key: known.cursor_key,
             _lock: lock,
-        })
+        }
     }
 
     async fn write<T: Send + 'static>(
@@ -150,18 +182,15 @@ impl SqliteStore {
 
     /// What is due must not wait until a clock that was set back has caught up.
     async fn mind_the_clock(&self, now: Timestamp) -> Result<()> {
-        let now_millis = millis(now);
-        let latest = self.latest.fetch_max(now_millis, Ordering::AcqRel);
-        let by = latest - now_millis;
-        if by <= CLOCK_SLACK {
+        let (clock, latest) = (self.clock.clone(), self.clock.latest());
+        if !clock.is_ahead_of(now) {
             return Ok(());
         }
-        let first =
-            self.latest.compare_exchange(latest, now_millis, Ordering::AcqRel, Ordering::Acquire);
-        if first.is_ok() {
-            self.background(move |c| queue::set_back(c, by, now).map(Done::quiet)).await?;
+        let followed = self.background(move |c| clock.follow(c, now).map(Done::quiet)).await;
+        if followed.is_err() {
+            self.clock.forget(latest);
         }
-        Ok(())
+        followed
     }
 
     fn subscribers(&self) -> Arc<RwLock<Subscribers>> {
@@ -236,8 +265,9 @@ impl Store for SqliteStore {
         members: Vec<String>,
         origin: Origin,
     ) -> Result<Written> {
-        let subscribers = self.subscribers();
+        let (subscribers, clock) = (self.subscribers(), self.clock.clone());
         self.write(move |c| {
+            clock.see(origin.now);
             let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
             resources::create(c, &subscribers, organization, kind, id, &content, members, origin)
         })
@@ -245,8 +275,9 @@ impl Store for SqliteStore {
     }
 
     async fn update(&self, organization: OrgId, update: Update, origin: Origin) -> Result<Written> {
-        let subscribers = self.subscribers();
+        let (subscribers, clock) = (self.subscribers(), self.clock.clone());
         self.write(move |c| {
+            clock.see(origin.now);
             let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
             resources::update(c, &subscribers, organization, update, origin)
         })
@@ -261,8 +292,9 @@ impl Store for SqliteStore {
         expected: Option<i64>,
         origin: Origin,
     ) -> Result<Deletion> {
-        let subscribers = self.subscribers();
+        let (subscribers, clock) = (self.subscribers(), self.clock.clone());
         self.write(move |c| {
+            clock.see(origin.now);
             let subscribers = subscribers.read().unwrap_or_else(PoisonError::into_inner);
             resources::delete(c, &subscribers, organization, kind, id, expected, origin)
         })
@@ -344,8 +376,9 @@ impl Store for SqliteStore {
         if !self.readers.look_up(|c| claims::is_due(c, connector, room, now)).await? {
             return Ok(Vec::new());
         }
-        let turns = Arc::clone(&self.turns);
+        let (turns, clock) = (Arc::clone(&self.turns), self.clock.clone());
         self.background(move |c| {
+            clock.note(c, now)?;
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
             claims::claim(c, connector, room, now, &mut turns).map(Done::quiet)
         })
@@ -389,7 +422,12 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<()> {
-        self.background(move |c| settle::settle(c, &settlement)).await
+        let clock = self.clock.clone();
+        self.background(move |c| {
+            clock.see(settlement.now);
+            settle::settle(c, &settlement)
+        })
+        .await
     }
 
     async fn mark(
@@ -399,7 +437,9 @@ impl Store for SqliteStore {
         reason: Reason,
         now: Timestamp,
     ) -> Result<()> {
+        let clock = self.clock.clone();
         self.background(move |c| {
+            clock.see(now);
             let background = reason == Reason::Drift;
             queue::mark(c, connector, &resources, reason, background, now).map(Done::ringing)
         })
@@ -420,7 +460,12 @@ impl Store for SqliteStore {
         if !self.readers.look_up(fanout::is_open).await? {
             return Ok(false);
         }
-        self.background(move |c| fanout::walk(c, now).map(Done::ringing)).await
+        let clock = self.clock.clone();
+        self.background(move |c| {
+            clock.see(now);
+            fanout::walk(c, now).map(Done::ringing)
+        })
+        .await
     }
 
     async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>> {
@@ -433,9 +478,10 @@ impl Store for SqliteStore {
         let (mut touched, mut after) = (0, Some(touch::START));
         // In chunks, since a million rows in one commit would hold up every provider.
         while let Some(place) = after {
-            let filter = Arc::clone(&filter);
+            let (filter, clock) = (Arc::clone(&filter), self.clock.clone());
             let (rows, next) = self
                 .background(move |c| {
+                    clock.see(now);
                     let (filter, touch, keys) = &*filter;
                     touch::touch(c, filter, touch, keys, now, place).map(Done::ringing)
                 })
@@ -599,48 +645,4 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.writer.close();
     }
-}
-
-/// What an SQLite error means to us: no room and locked files heal.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn sql(error: rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DiskFull
-            | ErrorCode::ReadOnly
-            | ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::CannotOpen,
-        ) => StoreError::Busy(error.to_string()),
-        // SQLite also takes a page that the disk cannot read for a damaged one.
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged(format!("a part of {FILE} is damaged or cannot be read: {error}"))
-        }
-        _ => StoreError::Broken(error.to_string()),
-    }
-}
-
-/// Whether a write broke a unique index.
-fn is_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_UNIQUE)
-}
-
-fn millis(time: Timestamp) -> i64 {
-    time.as_millisecond()
-}
-
-fn time(millis: i64) -> Timestamp {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn kind_number(kind: ResourceKind) -> i64 {
-    match kind {
-        ResourceKind::User => 0,
-        ResourceKind::Group => 1,
-    }
-}
-
-fn kind_of(number: i64) -> ResourceKind {
-    if number == 0 { ResourceKind::User } else { ResourceKind::Group }
 }

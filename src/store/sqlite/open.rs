@@ -188,6 +188,15 @@ fn pragmas(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A database that lasts as long as its connection.
+#[cfg(test)]
+pub(super) fn in_memory() -> Result<Connection> {
+    let mut connection = Connection::open_in_memory().map_err(sql)?;
+    pragmas(&connection, WRITER_CACHE).map_err(sql)?;
+    migrate(&mut connection, Path::new(":memory:"))?;
+    Ok(connection)
+}
+
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     // Each step with its entry in the history, or else one that was cut off in between would be
     // done twice.

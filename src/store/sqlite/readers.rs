@@ -32,19 +32,31 @@ pub(super) struct Readers {
     long: Arc<Semaphore>,
     shares: Arc<Mutex<HashMap<OrgId, Arc<Semaphore>>>>,
     pub(super) patience: Duration,
+    #[cfg(test)]
+    memory: Option<Arc<super::memory::Memory>>,
 }
 
 impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let connections = (0..READERS).map(|_| open::reader(path)).collect::<Result<Vec<_>>>()?;
-        Ok(Self {
+        Ok(Self::of(path, (0..READERS).map(|_| open::reader(path)).collect::<Result<_>>()?))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_memory(memory: Arc<super::memory::Memory>) -> Self {
+        Self { memory: Some(memory), ..Self::of(Path::new(""), Vec::new()) }
+    }
+
+    fn of(path: &Path, connections: Vec<Connection>) -> Self {
+        Self {
             path: path.into(),
             idle: Arc::new(Mutex::new(connections)),
             slots: Arc::new(Semaphore::new(READERS)),
             long: Arc::new(Semaphore::new(LONG)),
             shares: Arc::default(),
             patience: PATIENCE,
-        })
+            #[cfg(test)]
+            memory: None,
+        }
     }
 
     /// A look-up by index: microseconds, so it runs where it is asked for.
@@ -92,6 +104,10 @@ impl Readers {
     ) -> Result<T> {
         let long = Arc::clone(&self.long).acquire_owned().await.map_err(closed)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
+        #[cfg(test)]
+        if let Some(memory) = &self.memory {
+            return memory.work(|| work(self)).await?;
+        }
         let readers = self.clone();
         tokio::task::spawn_blocking(move || {
             let result = work(&readers);
@@ -120,6 +136,14 @@ impl Readers {
         is_over: Option<impl FnMut() -> bool + Send + 'static>,
         read: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
+        #[cfg(test)]
+        if let Some(memory) = &self.memory {
+            let connection = memory.connection();
+            begin(&connection)?;
+            let result = read(&connection);
+            connection.execute_batch("COMMIT").map_err(sql)?;
+            return result;
+        }
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // One snapshot for all of the statements in `read`. A panic in it loses the connection, in
         // whose place a new one is opened.

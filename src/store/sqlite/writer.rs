@@ -171,6 +171,11 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(commits: Box<dyn Fn(Duration, usize) + Send + Sync>) -> Self {
+        let (queues, woken, bell) = Default::default();
+        Self { queues, woken, bell, commits }
+    }
+
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +185,8 @@ impl Shared {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    #[cfg(test)]
+    memory: Option<Arc<super::memory::Memory>>,
 }
 
 impl Writer {
@@ -190,12 +197,7 @@ impl Writer {
         commits: Box<dyn Fn(Duration, usize) + Send + Sync>,
     ) -> Result<Self> {
         let checkpoints = Checkpoints::take_over(&mut connection).map_err(sql)?;
-        let shared = Arc::new(Shared {
-            queues: Mutex::default(),
-            woken: Condvar::new(),
-            bell: watch::Sender::new(0),
-            commits,
-        });
+        let shared = Arc::new(Shared::new(commits));
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || Committing { shared, connection, mark, checkpoints, failing: false }.run()
@@ -203,7 +205,18 @@ impl Writer {
         let thread = thread.map_err(|error| {
             StoreError::Open(format!("cannot start the writer thread: {error}"))
         })?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            #[cfg(test)]
+            memory: None,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_memory(memory: Arc<super::memory::Memory>) -> Self {
+        let shared = Arc::new(Shared::new(Box::new(|_, _| {})));
+        Self { shared, thread: Mutex::new(None), memory: Some(memory) }
     }
 
     pub(super) fn bell(&self) -> watch::Receiver<u64> {
@@ -223,6 +236,12 @@ impl Writer {
             since: Instant::now(),
             reply,
         });
+        #[cfg(test)]
+        if let Some(memory) = &self.memory {
+            let commit = || commit(&self.shared, &memory.connection(), vec![job], |_| {});
+            memory.work(commit).await?;
+            return answer.await.expect("it was answered");
+        }
         {
             let mut queues = self.shared.queues();
             if queues.closing {
@@ -308,43 +327,55 @@ impl Committing {
         self.mark.sync();
     }
 
-    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
-        let (shared, connection) = (&self.shared, &self.connection);
-        let begun = Instant::now();
-        let outcome = match statement(connection, "BEGIN IMMEDIATE") {
-            Ok(()) => in_transaction(connection, &mut batch),
-            Err(error) => {
-                // Another process holds the database, and was waited for: nobody waits twice.
-                batch.extend(shared.queues().take_all());
-                Err(error)
+    fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+        let Self { shared, connection, mark, failing, .. } = self;
+        commit(shared, connection, batch, |outcome| {
+            match outcome {
+                Err(error) if *failing => tracing::debug!(%error, "commits still fail"),
+                Err(error) => {
+                    tracing::error!(%error, "commits fail: nothing is acknowledged until they go again");
+                }
+                Ok(()) if *failing => tracing::info!("commits go again"),
+                Ok(()) => {}
             }
-        };
-        if outcome.is_err()
-            && !connection.is_autocommit()
-            && let Err(error) = connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(%error, "a commit that failed could not be rolled back");
-        }
-        match &outcome {
-            Err(error) if self.failing => tracing::debug!(%error, "commits still fail"),
-            Err(error) => {
-                tracing::error!(%error, "commits fail: nothing is acknowledged until they go again");
+            *failing = outcome.is_err();
+            if outcome.is_ok() {
+                mark.note(connection);
             }
-            Ok(()) if self.failing => tracing::info!("commits go again"),
-            Ok(()) => {}
+        });
+    }
+}
+
+/// Commits these, and answers whoever waits for them once `note` has heard how that ended.
+fn commit(
+    shared: &Shared,
+    connection: &Connection,
+    mut batch: Vec<Box<dyn Job>>,
+    note: impl FnOnce(&Result<()>),
+) {
+    let begun = Instant::now();
+    let outcome = match statement(connection, "BEGIN IMMEDIATE") {
+        Ok(()) => in_transaction(connection, &mut batch),
+        Err(error) => {
+            // Another process holds the database, and was waited for: nobody waits twice.
+            batch.extend(shared.queues().take_all());
+            Err(error)
         }
-        self.failing = outcome.is_err();
-        if outcome.is_ok() {
-            self.mark.note(connection);
-        }
-        (shared.commits)(begun.elapsed(), batch.len());
-        let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
-        for job in batch {
-            job.finish(&outcome);
-        }
-        if rings {
-            shared.bell.send_modify(|count| *count = count.wrapping_add(1));
-        }
+    };
+    if outcome.is_err()
+        && !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a commit that failed could not be rolled back");
+    }
+    note(&outcome);
+    (shared.commits)(begun.elapsed(), batch.len());
+    let rings = outcome.is_ok() && batch.iter().any(|job| job.rings());
+    for job in batch {
+        job.finish(&outcome);
+    }
+    if rings {
+        shared.bell.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::connector::{Action, HoldKind};
 
 use super::kit::{Kit, directory, held, link, linked, parked, unlinked};
+use crate::store::sqlite::FILE;
 use crate::store::{Outcome, Reason, Room, State, Store, Verdict};
 
 const ANY: Room = Room { rows: 1, retries: 1 };
@@ -380,6 +381,53 @@ async fn with_fewer_slots_than_organizations_they_take_turns() {
         served.push(claims[0].organization == kit.north);
     }
     assert_eq!(served.iter().filter(|north| **north).count(), 2, "{served:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_while_nothing_could_be_written_is_noticed_afterwards() {
+    let mut kit = Kit::new().await;
+    let connector = kit.directory().await;
+    kit.user("ada").await;
+    kit.clock.set(kit.now() - SignedDuration::from_hours(24));
+    let other = rusqlite::Connection::open(kit.folder.path().join(FILE)).unwrap();
+    let forbidden =
+        "CREATE TRIGGER full BEFORE UPDATE ON queue BEGIN SELECT RAISE(ABORT, 'full'); END";
+    other.execute_batch(forbidden).unwrap();
+    kit.store.claim(connector, ANY, kit.now()).await.unwrap_err();
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(kit.claim(connector).await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_read_the_clock_before_it_was_set_back_holds_nothing_up() {
+    let mut kit = Kit::new().await;
+    let connector = kit.directory().await;
+    let ada = kit.user("ada").await;
+    let before = kit.now();
+    kit.clock.set(before - SignedDuration::from_hours(24));
+    let claim = kit.claim(connector).await.remove(0);
+    kit.settle(&claim, linked("ada")).await;
+    kit.store.mark(connector, vec![ada.row], Reason::Resync, before).await.unwrap();
+    assert_eq!(kit.claim(connector).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_while_nobody_ran_is_noticed() {
+    let mut kit = Kit::new().await;
+    let connector = kit.directory().await;
+    kit.user("ada").await;
+    // Nothing is written from here on but what becomes of the delivery.
+    let hour = SignedDuration::from_hours(1);
+    kit.clock.set(kit.now() + hour * 24);
+    let claim = kit.claim(connector).await.remove(0);
+    let due = kit.now() + hour;
+    let error = "503".to_owned();
+    kit.settle(&claim, Outcome::Retry { due, error, counted: true, in_doubt: false }).await;
+    let kit = kit.reopened().await;
+    kit.clock.set(kit.now() - hour * 24);
+    assert!(kit.claim(connector).await.is_empty(), "it keeps its pace");
+    kit.pass(Duration::from_hours(1));
+    assert_eq!(kit.claim(connector).await.len(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,178 @@
+//! What all simulated targets have in common: a mood, and rules that hold for whoever calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use scim_relay_sdk::connector::{DeliveryError, Health, Wanted, Work};
+use scim_relay_sdk::scim::ResourceId;
+
+use super::chance;
+use super::mood::{End, Mood, Plan, probed};
+use super::record::Record;
+
+/// What was on its way to the connector when it was stopped may arrive: the store is asked twice
+/// more for a delivery that has its leave.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
+/// The side of a target that is asked.
+pub(super) struct Desk {
+    pub(super) name: &'static str,
+    pub(super) record: Arc<Record>,
+    state: Mutex<State>,
+}
+
+struct State {
+    mood: Mood,
+    in_flight: BTreeSet<ResourceId>,
+    /// How new what was begun last was.
+    begun: BTreeMap<ResourceId, i64>,
+    /// Since when nothing may come: somebody stopped it, or it is in trouble.
+    paused: Option<Duration>,
+    tripped: Option<Duration>,
+    panics: u64,
+    calls: u64,
+}
+
+impl Desk {
+    pub(super) fn new(name: &'static str, record: &Arc<Record>) -> Self {
+        let state = State {
+            mood: Mood::Well,
+            in_flight: BTreeSet::new(),
+            begun: BTreeMap::new(),
+            paused: None,
+            tripped: None,
+            panics: 0,
+            calls: 0,
+        };
+        Self { name, record: Arc::clone(record), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn set_mood(&self, mood: Mood) {
+        self.state().mood = mood;
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let now = self.record.passed();
+        self.state().paused = paused.then_some(now);
+    }
+
+    /// A new lane knows of no trouble.
+    pub(super) fn forget_trouble(&self) {
+        self.state().tripped = None;
+    }
+
+    pub(super) fn panics(&self) -> u64 {
+        self.state().panics
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.state().in_flight.is_empty()
+    }
+
+    /// A delivery begins. `age` grows with what the work is made of.
+    pub(super) fn begin(&self, work: &Work, age: i64) -> Visit<'_> {
+        let now = self.record.passed();
+        let mut state = self.state();
+        let plan = Plan::of(state.mood);
+        state.calls += 1;
+        let id = work.key.id;
+        let since = |since: Option<Duration>| since.is_some_and(|since| now > since + ON_ITS_WAY);
+        let (paused, tripped) = (since(state.paused), since(state.tripped));
+        let alone = state.in_flight.insert(id);
+        let before = state.begun.insert(id, age).unwrap_or(age);
+        drop(state);
+        let what = format!("{}: {} {age}", self.name, told(work));
+        self.record.note(&format!(
+            "{what} -> {:?}{}",
+            plan.end,
+            if plan.acts { "" } else { " (not done)" }
+        ));
+        for (is, rule) in [
+            (paused, "delivered although paused"),
+            (tripped, "delivered although the target is in trouble"),
+            (!alone, "two deliveries of one resource at once"),
+            (age < before, "an older state was delivered after a newer one"),
+        ] {
+            if is {
+                self.record.wrong(format!("{what}: {rule}"));
+            }
+        }
+        Visit { desk: self, id, plan }
+    }
+
+    pub(super) async fn probe(&self) -> Result<Health, DeliveryError> {
+        let mood = self.state().mood;
+        self.record.note(&format!("{}: probed, {mood:?}", self.name));
+        tokio::time::sleep(chance::millis(100)).await;
+        match probed(mood) {
+            None => std::future::pending().await,
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) => {
+                self.state().tripped = None;
+                Ok(Health { summary: "here".to_owned() })
+            }
+        }
+    }
+}
+
+/// A delivery that is under way.
+pub(super) struct Visit<'a> {
+    desk: &'a Desk,
+    id: ResourceId,
+    pub(super) plan: Plan,
+}
+
+impl Visit<'_> {
+    /// What is said at the end, after `result` was come to; `None`: that.
+    pub(super) async fn end(&self) -> Option<DeliveryError> {
+        tokio::time::sleep(self.plan.after).await;
+        match self.plan.end {
+            End::Panic => {
+                self.desk.state().panics += 1;
+                // A panic that says nothing on the terminal.
+                std::panic::resume_unwind(Box::new("the script says so"))
+            }
+            End::Hang => std::future::pending().await,
+            // A refusal may be about the one resource, and stops nobody else then.
+            End::Unreachable => {
+                let now = self.desk.record.passed();
+                self.desk.state().tripped.get_or_insert(now);
+            }
+            _ => {}
+        }
+        self.plan.end.error()
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.desk.state().in_flight.remove(&self.id);
+    }
+}
+
+/// What a work is about, for people.
+pub(super) fn told(work: &Work) -> String {
+    let attributes = &work.wanted.resource().attributes;
+    let text = |name: &str| attributes.get(name).and_then(|value| value.as_str());
+    let name = text("userName").or_else(|| text("displayName")).unwrap_or_default();
+    let what = match &work.wanted {
+        Wanted::Present(_) => text("title").unwrap_or_default().to_owned(),
+        Wanted::Gone { why, .. } => format!("{why:?}"),
+    };
+    let id = work.key.id.to_string();
+    format!(
+        "{name} {what} ({}, attempt {}{})",
+        &id[id.len() - 4..],
+        work.attempt,
+        if work.in_doubt { ", in doubt" } else { "" }
+    )
+}

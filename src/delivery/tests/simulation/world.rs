@@ -1,0 +1,467 @@
+//! Carries out a schedule: the provider, the people, the clock and the power supply.
+
+use std::collections::BTreeSet;
+use std::slice::Iter;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use scim_relay_sdk::connector::Verb;
+use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKey, ResourceKind};
+use uuid::Uuid;
+
+use super::super::dice::Dice;
+use super::house::{House, Life, Target};
+use super::model::{Face, Known, Model};
+use super::mood::Mood;
+use super::steps::{Person, Step, What, Write};
+use crate::store::{
+    ConnectorId, Deletion, Entry, EntryFilter, Origin, Pick, Reason, RowId, State, Store, Touch,
+    Update, Verdict, Written,
+};
+
+const NAMES: u64 = 8;
+/// Of people and groups; beyond it somebody is deleted first.
+const MOST: usize = 10;
+
+pub(super) struct World {
+    pub(super) house: House,
+    pub(super) model: Model,
+    /// What a person gave up: by line and resource, the event that was skipped (0: all there was).
+    pub(super) skipped: BTreeSet<(usize, ResourceId, i64)>,
+    /// Since when nothing was disturbed that a lane takes a while to notice.
+    pub(super) calm: Duration,
+    titles: u64,
+}
+
+/// How a process ends.
+pub(super) enum End {
+    /// And another one begins.
+    Gone,
+    /// And the schedule with it.
+    Over,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            house: House::new(),
+            model: Model::default(),
+            skipped: BTreeSet::new(),
+            calm: Duration::ZERO,
+            titles: 0,
+        }
+    }
+
+    /// A process, from its start to its end.
+    pub(super) async fn live(&mut self, steps: &mut Iter<'_, Step>) -> Result<End, String> {
+        let mut life = self.house.begin().await;
+        self.house.record.note("-- a process begins");
+        self.disturbed();
+        for step in steps {
+            self.house.record.note(&format!("-- {:?} {:?}", step.what, step.pick));
+            match step.what {
+                What::Kill => {
+                    self.cut_off();
+                    return Ok(End::Gone);
+                }
+                What::Stop => {
+                    life.stop().await;
+                    self.cut_off();
+                    return Ok(End::Gone);
+                }
+                What::Pass(time) => self.pass(&life, time).await?,
+                _ => self.step(&mut life, step).await,
+            }
+            self.check(&life)?;
+        }
+        self.heal(&mut life).await?;
+        Ok(End::Over)
+    }
+
+    fn disturbed(&mut self) {
+        self.calm = self.house.record.passed();
+    }
+
+    /// Whatever was in flight may have been told without anybody knowing.
+    fn cut_off(&mut self) {
+        for (row, from) in self.waiting_events() {
+            let (id, _) = self.model.by_row(row);
+            for line in &self.house.lines {
+                if let Target::Receiver(receiver) = &line.target {
+                    receiver.may_repeat(id, from);
+                }
+            }
+        }
+        self.house.record.end();
+    }
+
+    /// Time passes; in pieces, so that what a lane should have done by then is looked for before
+    /// it would have looked again by itself.
+    pub(super) async fn pass(&mut self, life: &Life, mut time: Duration) -> Result<(), String> {
+        for piece in [7, 36, 7, 300] {
+            let piece = Duration::from_secs(piece).min(time);
+            if piece.is_zero() {
+                break;
+            }
+            tokio::time::sleep(piece).await;
+            time -= piece;
+            self.check(life)?;
+        }
+        tokio::time::sleep(time).await;
+        Ok(())
+    }
+
+    async fn step(&mut self, life: &mut Life, step: &Step) {
+        let mut dice = step.pick.dice();
+        let at = dice.throw(self.house.lines.len() as u64) as usize;
+        match step.what {
+            What::Write(write) => {
+                self.write(life, write, &mut dice).await;
+                return;
+            }
+            What::Jump(minutes) => self.house.record.jump(SignedDuration::from_mins(minutes)),
+            What::Mood(mood) => self.house.lines[at].target.desk().set_mood(mood),
+            What::Pause => self.house.pause(life, at, true).await,
+            What::Resume => self.house.pause(life, at, false).await,
+            What::Reload => {
+                let line = &mut self.house.lines[at];
+                match dice.throw(4) {
+                    0 => line.settings.edition += 1,
+                    1 => line.settings.enabled = !line.settings.enabled,
+                    _ => {
+                        let has_scope = matches!(line.target, Target::Directory(_));
+                        line.settings.students ^= has_scope;
+                    }
+                }
+                self.house.reload(life).await;
+            }
+            What::Person(person) => self.person(life, person, at, &mut dice).await,
+            What::Resync => {
+                let line = &self.house.lines[at];
+                if matches!(line.target, Target::Directory(_)) {
+                    drop(life.store.mark_everyone(line.id, None, Reason::Resync).await);
+                }
+            }
+            What::Drift => self.drift(life, at, &mut dice).await,
+            What::Prune => {
+                let now = life.now() - Duration::from_mins(dice.throw(120));
+                drop(life.store.prune(now, now).await);
+            }
+            What::FillTheDisk(time) => self.house.fill_the_disk_for(time),
+            What::Pass(_) | What::Stop | What::Kill => unreachable!("not done here"),
+        }
+        self.disturbed();
+    }
+
+    async fn drift(&self, life: &Life, at: usize, dice: &mut Dice) {
+        let line = &self.house.lines[at];
+        if matches!(line.target, Target::Directory(_)) {
+            let living = self.model.resources.values().filter(|known| known.living);
+            let rows: Vec<RowId> =
+                living.filter(|_| dice.throw(2) == 0).map(|known| known.row).collect();
+            drop(life.store.mark(line.id, rows, Reason::Drift, life.now()).await);
+        }
+    }
+
+    async fn person(&mut self, life: &Life, person: Person, at: usize, dice: &mut Dice) {
+        let connector = self.house.lines[at].id;
+        let all =
+            EntryFilter { connector: Some(connector), limit: 1_000, ..EntryFilter::default() };
+        let Ok(entries) = life.store.entries(all.clone()).await else { return };
+        let held = entries.iter().filter(|entry| entry.state == State::Held);
+        let held: Vec<_> = held.map(key).collect();
+        let any: Vec<_> = entries.iter().map(key).collect();
+        let now = life.now();
+        match person {
+            Person::RetryAll => drop(life.store.touch(all, Touch::Retry, now).await),
+            Person::RetryOne => {
+                let Some(key) = pick(dice, &any) else { return };
+                let one = EntryFilter { resource: Some(key), ..all };
+                drop(life.store.touch(one, Touch::Retry, now).await);
+            }
+            Person::Skip => {
+                let Some(key) = pick(dice, &any) else { return };
+                let waiting = self.first_waiting(at, key.id);
+                let one = EntryFilter { resource: Some(key.clone()), ..all };
+                if matches!(life.store.touch(one, Touch::Skip, now).await, Ok(1)) {
+                    self.skipped.insert((at, key.id, waiting));
+                }
+            }
+            Person::ApproveAll => life.decide(connector, held, Verdict::Approve).await,
+            Person::ApproveOne => {
+                let one = pick(dice, &held).into_iter().collect();
+                life.decide(connector, one, Verdict::Approve).await;
+            }
+            Person::Reject => {
+                let one = pick(dice, &held).into_iter().collect();
+                life.decide(connector, one, Verdict::Reject("not like this".to_owned())).await;
+            }
+        }
+    }
+
+    async fn write(&mut self, life: &Life, write: Write, dice: &mut Dice) {
+        let (users, groups) =
+            (self.model.living(ResourceKind::User), self.model.living(ResourceKind::Group));
+        let everybody: Vec<_> = users.iter().chain(&groups).copied().collect();
+        self.titles += 1;
+        let title = self.titles.to_string();
+        match write {
+            Write::Person | Write::Group if everybody.len() < MOST => {
+                self.create(life, write, title, dice).await;
+            }
+            Write::Delete | Write::Person | Write::Group => {
+                if let Some(id) = pick(dice, &everybody) {
+                    self.delete(life, id).await;
+                }
+            }
+            Write::Title | Write::Rename | Write::Role => {
+                if let Some(id) = pick(dice, &everybody) {
+                    let mut face = self.model.resources[&id].face.clone();
+                    face.title = title;
+                    match write {
+                        Write::Role => face.student = !face.student,
+                        Write::Rename => face.name = self.free_name(id, dice),
+                        _ => {}
+                    }
+                    self.change(life, id, face).await;
+                }
+            }
+            Write::Swap => {
+                let of = if dice.throw(2) == 0 { &users } else { &groups };
+                let (Some(one), Some(other)) = (pick(dice, of), pick(dice, of)) else { return };
+                self.swap(life, one, other).await;
+            }
+            Write::Join | Write::Leave | Write::Replace => {
+                let Some(group) = pick(dice, &groups) else { return };
+                let organization = self.model.resources[&group].organization;
+                let there = |id: &ResourceId| {
+                    *id != group && self.model.resources[id].organization == organization
+                };
+                let candidates: Vec<_> = everybody.iter().copied().filter(there).collect();
+                let some: BTreeSet<_> =
+                    (0..=dice.throw(3)).filter_map(|_| pick(dice, &candidates)).collect();
+                self.members(life, group, write, some).await;
+            }
+        }
+        self.read_the_log();
+    }
+
+    async fn create(&mut self, life: &Life, write: Write, title: String, dice: &mut Dice) {
+        let kind = match write {
+            Write::Group => ResourceKind::Group,
+            _ => ResourceKind::User,
+        };
+        let organization = dice.throw(2) as usize;
+        let prefix = if kind == ResourceKind::Group { "g" } else { "u" };
+        let name = format!("{prefix}{}", dice.throw(NAMES));
+        if self.model.is_taken(organization, kind, &name) {
+            return;
+        }
+        let face = Face { name, title, student: dice.throw(2) == 0 };
+        let there = self.model.resources.iter().filter(|(_, known)| {
+            kind == ResourceKind::Group && known.living && known.organization == organization
+        });
+        let members: BTreeSet<_> =
+            there.filter(|_| dice.throw(3) == 0).map(|(id, _)| *id).collect();
+        let id = ResourceId(Uuid::from_u64_pair(dice.next(), dice.next()));
+        let written = life.store.create(
+            life.organizations[organization],
+            kind,
+            id,
+            face.content(kind),
+            members.iter().map(ToString::to_string).collect(),
+            life.origin(),
+        );
+        if let Ok(Written::Done { stored, .. }) = written.await {
+            let row = stored.row;
+            let events = Vec::new();
+            let known = Known { organization, kind, row, face, members, living: true, events };
+            self.model.resources.insert(id, known);
+        }
+    }
+
+    async fn change(&mut self, life: &Life, id: ResourceId, face: Face) -> bool {
+        let known = &self.model.resources[&id];
+        let (kind, content) = (known.kind, Some(face.content(known.kind)));
+        let update = Update { kind, id, expected: None, content, members: Vec::new() };
+        let organization = life.organizations[known.organization];
+        let written = life.store.update(organization, update, life.origin()).await;
+        let done = matches!(written, Ok(Written::Done { .. }));
+        if done {
+            self.model.resources.get_mut(&id).expect("it is there").face = face;
+        }
+        done
+    }
+
+    async fn swap(&mut self, life: &Life, one: ResourceId, other: ResourceId) {
+        let [first, second] = [one, other].map(|id| self.model.resources[&id].clone());
+        if one == other || first.organization != second.organization {
+            return;
+        }
+        let passing = Face { name: format!("{} passing", first.face.name), ..first.face.clone() };
+        let [mine, theirs] = [&second, &first].map(|known| known.face.name.clone());
+        if self.change(life, one, passing).await
+            && self.change(life, other, Face { name: theirs, ..second.face.clone() }).await
+        {
+            self.change(life, one, Face { name: mine, ..first.face }).await;
+        }
+    }
+
+    async fn delete(&mut self, life: &Life, id: ResourceId) {
+        let known = &self.model.resources[&id];
+        let organization = life.organizations[known.organization];
+        let deleted = life.store.delete(organization, known.kind, id, None, life.origin()).await;
+        if let Ok(Deletion::Done) = deleted {
+            self.model.delete(id);
+        }
+    }
+
+    async fn members(
+        &mut self,
+        life: &Life,
+        group: ResourceId,
+        write: Write,
+        some: BTreeSet<ResourceId>,
+    ) {
+        let values =
+            || some.iter().map(|id| MemberValue { value: id.to_string(), kind: None }).collect();
+        let operation = match write {
+            Write::Join => MemberOp::Add(values()),
+            Write::Leave => MemberOp::Remove(some.iter().map(ToString::to_string).collect()),
+            _ => MemberOp::Replace(values()),
+        };
+        let update = Update {
+            kind: ResourceKind::Group,
+            id: group,
+            expected: None,
+            content: None,
+            members: vec![operation],
+        };
+        let known = self.model.resources.get_mut(&group).expect("it is there");
+        let organization = life.organizations[known.organization];
+        let written = life.store.update(organization, update, life.origin()).await;
+        if let Ok(Written::Done { .. }) = written {
+            match write {
+                Write::Join => known.members.extend(some),
+                Write::Leave => known.members.retain(|id| !some.contains(id)),
+                _ => known.members = some,
+            }
+        }
+    }
+
+    /// A name that nobody has, or the one that this one has.
+    fn free_name(&self, id: ResourceId, dice: &mut Dice) -> String {
+        let known = &self.model.resources[&id];
+        let prefix = if known.kind == ResourceKind::Group { "g" } else { "u" };
+        let name = format!("{prefix}{}", dice.throw(NAMES));
+        if self.model.is_taken(known.organization, known.kind, &name) {
+            return known.face.name.clone();
+        }
+        name
+    }
+
+    /// All that is to be told to those who want every event.
+    fn read_the_log(&mut self) {
+        let changes: Vec<(i64, i64, i64)> = {
+            let c = self.house.disk.connection();
+            let mut log = c
+                .prepare_cached(
+                    "SELECT seq, resource, verb FROM change WHERE seq > ?1 ORDER BY seq",
+                )
+                .unwrap();
+            let rows = log
+                .query_map([self.model.newest], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+            rows.unwrap().map(Result::unwrap).collect()
+        };
+        for (seq, row, verb) in changes {
+            let verb = [Verb::Created, Verb::Updated, Verb::Deleted][verb as usize];
+            self.model.happened(RowId(row), seq, verb);
+        }
+    }
+
+    /// Everything is in order again, and people see to what waits for them: then all must come
+    /// into line, in a time that the longest wait decides.
+    async fn heal(&mut self, life: &mut Life) -> Result<(), String> {
+        self.house.record.note("-- all is well from here on");
+        self.house.fill_the_disk_for(Duration::ZERO);
+        for at in 0..self.house.lines.len() {
+            self.house.lines[at].target.desk().set_mood(Mood::Perfect);
+            self.house.lines[at].settings.enabled = true;
+        }
+        self.house.reload(life).await;
+        for at in 0..self.house.lines.len() {
+            self.house.pause(life, at, false).await;
+        }
+        self.resync_what_was_skipped(life).await;
+        self.disturbed();
+        let begun = self.house.record.passed();
+        let mut rounds = 0;
+        while !self.is_quiet() {
+            if self.waits_for_a_day(life) {
+                self.house.record.jump(SignedDuration::from_hours(48));
+                self.disturbed();
+            }
+            if self.house.record.passed() > begun + Duration::from_hours(12) {
+                return Err(format!("nothing stands in the way, and yet:\n{}", self.queue()));
+            }
+            self.pass(life, Duration::from_mins(5)).await?;
+            self.check(life)?;
+            rounds += 1;
+            if rounds % 9 == 0 {
+                self.see_to_what_waits(life).await;
+            }
+        }
+        self.check(life)?;
+        self.compare()
+    }
+
+    async fn see_to_what_waits(&self, life: &Life) {
+        let parked = EntryFilter { state: Some(State::Parked), ..EntryFilter::default() };
+        life.store.touch(parked, Touch::Retry, life.now()).await.unwrap();
+        for line in &self.house.lines {
+            let (connector, state) = (Some(line.id), Some(State::Held));
+            let held = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
+            let held = life.store.entries(held).await.unwrap();
+            life.decide(line.id, held.iter().map(key).collect(), Verdict::Approve).await;
+        }
+    }
+
+    /// What a person gave up stays as it is, until a person says otherwise.
+    async fn resync_what_was_skipped(&mut self, life: &Life) {
+        for (at, id, _) in &self.skipped {
+            let line = &self.house.lines[*at];
+            if let (Target::Directory(_), Some(known)) =
+                (&line.target, self.model.resources.get(id))
+            {
+                let now = life.now();
+                life.store.mark(line.id, vec![known.row], Reason::Resync, now).await.unwrap();
+            }
+        }
+    }
+}
+
+impl Life {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    async fn decide(&self, connector: ConnectorId, of: Vec<ResourceKey>, verdict: Verdict) {
+        let picks = of.into_iter().map(|key| Pick { key, mark: None }).collect();
+        let (by, now) = ("kari".to_owned(), self.now());
+        drop(self.store.decide(connector, picks, verdict, by, now).await);
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { token: None, now: self.now() }
+    }
+}
+
+fn key(entry: &Entry) -> ResourceKey {
+    let organization = entry.organization.as_str().into();
+    ResourceKey { organization, kind: entry.kind, id: entry.id }
+}
+
+fn pick<T: Clone>(dice: &mut Dice, of: &[T]) -> Option<T> {
+    let sides = of.len() as u64;
+    (sides > 0).then(|| of[dice.throw(sides) as usize].clone())
+}
