@@ -23,6 +23,8 @@ const NAMES: u64 = 8;
 /// Of people and groups; beyond it somebody is deleted first.
 const MOST: usize = 10;
 
+const RETENTION: Duration = Duration::from_hours(24 * 30);
+
 pub(super) struct World {
     pub(super) house: House,
     pub(super) model: Model,
@@ -144,8 +146,9 @@ impl World {
             }
             What::Drift => self.drift(life, at, &mut dice).await,
             What::Prune => {
-                let now = life.now() - Duration::from_mins(dice.throw(120));
-                drop(life.store.prune(now, now).await);
+                // Older than what anybody waits for here: past its time, events become one.
+                let before = life.now() - RETENTION;
+                drop(life.store.prune(before, before).await);
             }
             What::FillTheDisk(time) => self.house.fill_the_disk_for(time),
             What::Pass(_) | What::Stop | What::Kill => unreachable!("not done here"),
