@@ -101,7 +101,7 @@ impl Directory {
                         _ => {
                             let (address, reason) =
                                 (self.name_of(&id), "the name is taken".to_owned());
-                            let link = Box::new(self.link(work, id, address, Stage::Active));
+                            let link = Box::new(Self::link(work, id, address, Stage::Active));
                             return Err(DeliveryError::Partly { link, reason });
                         }
                     }
@@ -142,7 +142,7 @@ impl Directory {
         entry.active = true;
         entry.deliver_members(work);
         drop(held);
-        let link = Some(self.link(work, id, name, Stage::Active));
+        let link = Some(Self::link(work, id, name, Stage::Active));
         Ok(Delivered { link, revisit: None, action })
     }
 
@@ -154,7 +154,7 @@ impl Directory {
         entry.name.clone_from(&name);
         entry.deliver_members(work);
         drop(held);
-        let link = Some(self.link(work, id.to_owned(), name, Stage::Active));
+        let link = Some(Self::link(work, id.to_owned(), name, Stage::Active));
         Delivered { link, revisit: Some(work.now), action: Action::Renamed }
     }
 
@@ -190,12 +190,12 @@ impl Directory {
         }
         let address = entry.name.clone();
         drop(held);
-        let link = Some(self.link(work, id, address, stage));
+        let link = Some(Self::link(work, id, address, stage));
         let revisit = (why == Gone::Deleted).then_some(due);
         Delivered { link, revisit, action: Action::Deactivated }
     }
 
-    fn link(&self, work: &Work, target_id: String, address: String, stage: Stage) -> Link {
+    fn link(work: &Work, target_id: String, address: String, stage: Stage) -> Link {
         let before = work.link.as_ref().filter(|link| link.stage == stage);
         let since = before.map_or(work.now, |link| link.since);
         Link { target_id, address, hash: None, stage, since }

@@ -107,6 +107,7 @@ fn steps() -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "how much was simulated, for whoever runs it by hand")]
 fn whatever_happens_every_change_is_delivered_in_order_or_visibly_waits() {
     let (seeds, steps) = (seeds(), steps());
     let next = AtomicU64::new(seeds.start);
