@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::claims::Turns;
 use super::registry::Subscribers;
-use super::{cases, claims, millis, open, registry, resources, settle};
+use super::{cases, claims, fanout, millis, open, registry, resources, settle};
 use crate::store::{
-    Claim, ConnectorId, Content, Lookups, OrgId, Origin, Outcome, Registration, Room, Settlement,
-    Update,
+    Claim, ConnectorId, Content, Lookups, OrgId, Origin, Outcome, Reason, Registration, Room,
+    Settlement, Update,
 };
 
 const NOW: Timestamp = Timestamp::constant(1_788_220_800, 0);
@@ -137,6 +137,18 @@ fn a_claim_takes_the_same_from_a_queue_of_any_length() {
         })
     });
     assert!(short > 0 && long * 10 <= short * 11, "{short} steps, and {long}");
+}
+
+#[test]
+fn everyone_is_marked_at_the_same_cost_for_each_in_an_organization_of_any_size() {
+    let [small, large] = [500, 5_000].map(|rows| {
+        let scene = Scene::new();
+        scene.queue(rows);
+        fanout::begin(&scene.c, CONNECTOR, Some(NORTH), Reason::Resync).unwrap();
+        fanout::walk(&scene.c, NOW).unwrap();
+        scene.cost(|scene| assert!(fanout::walk(&scene.c, NOW).unwrap()))
+    });
+    assert!(small > 1_000 && large * 10 <= small * 12, "{small} steps, and {large}");
 }
 
 fn content(name: &str) -> Content {
