@@ -8,6 +8,7 @@
 //! There is no transaction object: a transaction handed out across an await would forbid the group
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
+mod claim;
 mod held;
 mod requests;
 pub mod sqlite;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::vault::KeyId;
 
+pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;

@@ -10,6 +10,7 @@ mod clock;
 #[cfg(test)]
 mod costs;
 mod cursor;
+mod database;
 mod fanout;
 mod held;
 mod index;
@@ -41,12 +42,8 @@ mod turnout;
 mod values;
 mod writer;
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -55,13 +52,10 @@ use scim_relay_sdk::connector::{HoldKind, MemberRef, Owner};
 use scim_relay_sdk::scim::{ResourceId, ResourceKind, Schemas};
 use tokio::sync::watch;
 
-use self::claims::Turns;
-use self::clock::Seen;
+pub use self::database::{FILE, SqliteStore};
 use self::list::List;
-use self::readers::Readers;
-use self::registry::Subscribers;
 use self::values::{is_taken, kind_number, kind_of, millis, sql, time};
-use self::writer::{Done, Urgency, Writer};
+use self::writer::Done;
 use super::{
     Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion,
     DriftRow, Entry, EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow,
@@ -69,145 +63,7 @@ use super::{
     Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe,
     Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
 };
-use crate::store::Lost;
 use crate::vault::KeyId;
-
-/// The name of the database in the data directory.
-pub const FILE: &str = "relay.db";
-
-pub struct SqliteStore {
-    writer: Writer,
-    readers: Readers,
-    /// Who hears of a write, by organization: what `register` last said.
-    subscribers: Arc<RwLock<Subscribers>>,
-    /// Names of organizations by row, which never change.
-    keys: Arc<RwLock<HashMap<OrgId, Arc<str>>>>,
-    turns: Arc<Mutex<Turns>>,
-    clock: Seen,
-    /// How far the log has been looked through for what can go.
-    pruned: Arc<AtomicI64>,
-    ledger_key: [u8; 32],
-    recorded: watch::Sender<()>,
-    cursor_key: [u8; 32],
-    _lock: Option<File>,
-}
-
-/// What is read once, when a database is opened.
-struct Known {
-    ledger_key: [u8; 32],
-    cursor_key: [u8; 32],
-    clock: Seen,
-    subscribers: Subscribers,
-    keys: HashMap<OrgId, Arc<str>>,
-}
-
-impl Known {
-    /// Takes back, too, what a process that was cut off had claimed.
-    fn read(c: &Connection) -> Result<Self> {
-        claims::cut_off(c)?;
-        Ok(Self {
-            ledger_key: open::key(c, "ledger_key")?,
-            cursor_key: open::key(c, "cursor_key")?,
-            clock: Seen::read(c)?,
-            subscribers: registry::subscribers(c)?,
-            keys: registry::organization_keys(c)?,
-        })
-    }
-}
-
-impl SqliteStore {
-    /// Opens or makes the database in `folder`, and takes back what a process that was cut off had
-    /// claimed. `commits` hears how long each commit took and how many writes it served.
-    ///
-    /// Blocks; call it before serving.
-    pub fn open(
-        folder: &Path,
-        commits: impl Fn(Duration, usize) + Send + Sync + 'static,
-    ) -> Result<Self> {
-        Self::open_with(folder, Lost::Refused, commits)
-    }
-
-    /// The same, with a person's word on what is missing from it.
-    pub fn open_with(
-        folder: &Path,
-        lost: Lost,
-        commits: impl Fn(Duration, usize) + Send + Sync + 'static,
-    ) -> Result<Self> {
-        let lock = open::lock(folder)?;
-        let path = folder.join(FILE);
-        let (connection, mark) = open::writer_of(folder, lost)?;
-        let known = Known::read(&connection)?;
-        let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, mark, Box::new(commits))?;
-        Ok(Self::of(known, writer, readers, Some(lock)))
-    }
-
-    /// Opens a database in memory, as [`open`](Self::open) does one in a folder.
-    #[cfg(test)]
-    pub(crate) fn in_memory(memory: &Arc<memory::Memory>) -> Self {
-        let known = Known::read(&memory.connection()).expect("memory can be read");
-        let writer = Writer::of_memory(Arc::clone(memory));
-        Self::of(known, writer, Readers::of_memory(Arc::clone(memory)), None)
-    }
-
-    fn of(known: Known, writer: Writer, readers: Readers, lock: Option<File>) -> Self {
-        Self {
-            writer,
-            readers,
-            subscribers: Arc::new(RwLock::new(known.subscribers)),
-            keys: Arc::new(RwLock::new(known.keys)),
-            turns: Arc::default(),
-            clock: known.clock,
-            pruned: Arc::default(),
-            ledger_key: known.ledger_key,
-            recorded: watch::Sender::new(()),
-            cursor_key: known.cursor_key,
-            _lock: lock,
-        }
-    }
-
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
-    ) -> Result<T> {
-        self.writer.write(Urgency::Foreground, work).await
-    }
-
-    async fn background<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<Done<T>> + Send + 'static,
-    ) -> Result<T> {
-        self.writer.write(Urgency::Background, work).await
-    }
-
-    /// What is due must not wait until a clock that was set back has caught up.
-    async fn mind_the_clock(&self, now: Timestamp) -> Result<()> {
-        let (clock, latest) = (self.clock.clone(), self.clock.latest());
-        if !clock.is_ahead_of(now) {
-            return Ok(());
-        }
-        let followed = self.background(move |c| clock.follow(c, now).map(Done::quiet)).await;
-        if followed.is_err() {
-            self.clock.forget(latest);
-        }
-        followed
-    }
-
-    fn subscribers(&self) -> Arc<RwLock<Subscribers>> {
-        Arc::clone(&self.subscribers)
-    }
-
-    fn key_of(&self, organization: OrgId) -> Result<Arc<str>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(&organization).cloned().ok_or_else(|| {
-            StoreError::Broken(format!("organization {} is unknown", organization.0))
-        })
-    }
-
-    fn keys(&self) -> HashMap<OrgId, Arc<str>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 #[async_trait]
 impl Store for SqliteStore {
