@@ -70,7 +70,10 @@ impl Client {
     ) -> Result<T> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
             let message = match error.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => not_running(&self.socket),
+                ErrorKind::NotFound
+                | ErrorKind::ConnectionRefused
+                // It ends at this moment.
+                | ErrorKind::ConnectionReset => not_running(&self.socket),
                 ErrorKind::PermissionDenied => not_allowed(&self.socket),
                 _ => format!("cannot reach scim-relay on {}: {error}", self.socket.display()),
             };

@@ -8,9 +8,11 @@ mod check;
 mod client;
 mod connector;
 mod demo;
+mod entry;
 mod held;
 mod offline;
 mod output;
+mod page;
 mod preview;
 mod queue;
 mod reconcile;
@@ -20,6 +22,7 @@ mod serve;
 mod status;
 mod subject;
 mod token;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +95,8 @@ enum Command {
     /// What is still to be delivered
     #[command(subcommand)]
     Queue(queue::Command),
+    /// One person's whole story: what the provider sent, and where each connector stands
+    Trace(trace::Args),
     /// What a provider asked lately, and what it was answered, without secrets
     Requests(requests::Args),
     /// Compare a target with what it should hold, and put right what differs
@@ -181,6 +186,7 @@ async fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Held(command) => held::run(context, command).await,
         Command::Preview(args) => preview::run(context, args).await,
         Command::Queue(command) => queue::run(context, command).await,
+        Command::Trace(args) => trace::run(context, args).await,
         Command::Requests(args) => requests::run(context, args).await,
         Command::Reconcile(args) => reconcile::run(context, args).await,
         Command::Resync(args) => resync::run(context, args).await,

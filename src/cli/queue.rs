@@ -1,16 +1,17 @@
 //! `queue`: what is still to be delivered, and what a person may do about it.
 
-use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
+use clap::{ArgGroup, Subcommand};
 use scim_relay::clock::{Clock as _, SystemClock};
 use scim_relay::daemon::admin::wire::{Rows, Touching};
-use scim_relay::operator::QueueQuery;
+use scim_relay::operator::words::{counted, number, relative};
+use scim_relay::operator::{QueueEntry, QueuePage, QueueQuery};
 use scim_relay::store::{Entry, State};
 
-use super::client::{address, query};
-use super::output::{Cell, Screen, Side, Style, Table, counted, relative, tame};
+use super::client::{Client, address, query};
+use super::output::{Cell, Side, Style, Table};
 use super::subject::resource_key;
-use super::{Context, Exit, Failure, Result};
+use super::{Context, Exit, Result, entry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -18,8 +19,11 @@ pub(super) enum Command {
     List {
         #[arg(long, value_name = "C")]
         connector: Option<String>,
-        #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(State::ALL.map(State::word)))]
-        state: Option<String>,
+        /// Of this user or group, at every connector
+        #[arg(long, value_name = "KIND/ID", value_parser = resource_key)]
+        resource: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// So many at most
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
@@ -27,115 +31,176 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// All that is known of one entry
+    /// All that is known of one entry, and what can be done about it
     Show {
-        #[command(flatten)]
-        one: One,
+        connector: String,
+        /// As `queue list` prints it, or with a name: User/ada
+        #[arg(value_name = "KIND/ID", value_parser = resource_key)]
+        resource: String,
+        /// Only in this organization
+        #[arg(long, value_name = "ORG")]
+        org: Option<String>,
         /// For programs
         #[arg(long)]
         json: bool,
     },
     /// Try again now, as if for the first time
-    Retry(Retry),
-    /// Give one entry up for good; what the target has stays as it is
+    ///
+    /// What is held is not tried but approved, and what is scheduled keeps its day.
+    #[command(group = ArgGroup::new("whose").required(true).args(["connector", "of", "all"]))]
+    Retry {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Everything at every connector
+        #[arg(long)]
+        all: bool,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give entries up for good, with a reason that is kept
+    ///
+    /// A directory, or whatever else wants the result, stays as it is until the next change of the
+    /// person or group, or until a reconciliation finds the difference. A receiver of events is told of
+    /// all but this one event. A removal that is held is not done.
+    #[command(group = ArgGroup::new("whose").required(true).args(["connector", "of"]))]
     Skip {
         #[command(flatten)]
-        one: One,
-        /// Why; it is kept in the audit log
+        chosen: Chosen,
+        /// Why; it is kept in the audit log with each of them
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// For programs
+        #[arg(long)]
+        json: bool,
     },
 }
 
+/// Some of many.
 #[derive(Debug, clap::Args)]
-pub(super) struct One {
-    connector: String,
-    /// As `queue list` prints it
-    #[arg(value_name = "KIND/ID", value_parser = resource_key)]
-    resource: String,
+pub(super) struct Which {
+    #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(State::ALL.map(State::word)))]
+    state: Option<String>,
+    /// Whose last error has this in it, in whatever case
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Only in this organization
+    #[arg(long, value_name = "ORG")]
+    org: Option<String>,
 }
 
-/// One entry, those of a connector, or all.
+/// One entry, or those of a connector; of every connector where that is allowed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Retry {
-    #[arg(
-        value_name = "CONNECTOR",
-        requires = "resource",
-        required_unless_present_any = ["of", "all"],
-        conflicts_with_all = ["of", "all"]
-    )]
+pub(super) struct Chosen {
+    #[arg(value_name = "CONNECTOR", requires = "resource", conflicts_with_all = ["of", "state", "error"])]
     connector: Option<String>,
-    /// As `queue list` prints it
+    /// As `queue list` prints it, or with a name: User/ada
     #[arg(value_name = "KIND/ID", value_parser = resource_key)]
     resource: Option<String>,
     /// Everything at this connector
-    #[arg(long = "connector", value_name = "C", conflicts_with = "all")]
+    #[arg(long = "connector", value_name = "C")]
     of: Option<String>,
-    /// Everything at every connector
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Chosen {
+    fn query(self) -> QueueQuery {
+        let Self { connector, resource, of, which } = self;
+        QueueQuery { connector: connector.or(of), resource, ..which.query() }
+    }
+}
+
+impl Which {
+    fn query(self) -> QueueQuery {
+        let Self { state, error, org } = self;
+        QueueQuery { state, error, organization: org, ..QueueQuery::default() }
+    }
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result {
-    let client = context.client()?;
+    let (client, screen) = (context.client()?, &context.screen);
     match command {
-        Command::List { connector, state, limit, json } => {
-            let count = limit.to_string();
-            let pairs = [
-                ("connector", connector.as_deref()),
-                ("state", state.as_deref()),
-                ("limit", Some(count.as_str())),
-            ];
-            let entries: Vec<Entry> = client.get(&query(address(&["queue"]), &pairs)).await?;
+        Command::List { connector, resource, which, limit, json } => {
+            let rows = QueueQuery { connector, resource, limit: Some(limit), ..which.query() };
+            let QueuePage { total, entries } = page(&client, &rows).await?;
             if json {
-                context.screen.json(&entries)?;
+                screen.json(&entries)?;
+            } else if entries.is_empty() && rows.is_everything() {
+                screen.note("Nothing waits: every target is in line.");
             } else if entries.is_empty() {
-                context.screen.note("Nothing waits: every target is in line.");
+                screen.note("Nothing of that kind waits.");
             } else {
-                context.screen.out(&table(&entries).text(&context.screen))?;
-                if entries.len() == limit {
-                    context.screen.note("There may be more: --limit N shows them.");
+                screen.out(&table(&entries).text(screen))?;
+            }
+            if total > entries.len() as u64 {
+                screen.note(&format!(
+                    "{} of {} shown; --limit N shows more.",
+                    number(entries.len() as u64),
+                    number(total)
+                ));
+            }
+        }
+        Command::Show { connector, resource, org, json } => {
+            let pairs = [
+                ("connector", Some(connector.as_str())),
+                ("resource", Some(resource.as_str())),
+                ("organization", org.as_deref()),
+            ];
+            let entry: QueueEntry =
+                client.get(&query(address(&["queue", "entry"]), &pairs)).await?;
+            if json {
+                screen.json(&entry)?;
+            } else {
+                screen.out(&entry::page(&entry, screen))?;
+            }
+        }
+        Command::Retry { chosen, json, .. } => {
+            let touching = Touching { rows: chosen.query(), reason: String::new() };
+            let done: Rows = client.post(&address(&["queue", "retry"]), &touching).await?;
+            if json {
+                screen.json(&done)?;
+            }
+            screen.note(&format!("{} due now", counted(done.rows, "entry is", "entries are")));
+        }
+        Command::Skip { chosen, reason, yes, json } => {
+            let rows = chosen.query();
+            if rows.resource.is_none() && !yes {
+                let one = QueueQuery { limit: Some(1), ..rows.clone() };
+                let them = counted(page(&client, &one).await?.total, "entry", "entries");
+                if !screen.confirmed(&format!("Give up {them} for good?"))? {
+                    screen.note("Nothing was given up.");
+                    return Ok(Exit::Failed);
                 }
             }
-        }
-        Command::Show { one: One { connector, resource }, json } => {
-            let pairs =
-                [("connector", Some(connector.as_str())), ("resource", Some(resource.as_str()))];
-            let entries: Vec<Entry> = client.get(&query(address(&["queue"]), &pairs)).await?;
-            let Some(entry) = entries.first() else {
-                return Err(Failure::Failed(format!(
-                    "nothing of {resource} is in the queue of {connector}: either everything of it \
-                     was delivered, or there is no such resource"
-                )));
-            };
-            if json {
-                context.screen.json(entry)?;
-            } else {
-                context.screen.out(&page(entry, &context.screen))?;
-            }
-        }
-        Command::Retry(Retry { connector, resource, of, .. }) => {
-            let rows =
-                QueueQuery { connector: connector.or(of), resource, ..QueueQuery::default() };
-            let touching = Touching { rows, reason: String::new() };
-            let Rows { rows } = client.post(&address(&["queue", "retry"]), &touching).await?;
-            context.screen.note(&format!("{} due now", counted(rows, "entry is", "entries are")));
-        }
-        Command::Skip { one: One { connector, resource }, reason } => {
-            let rows = QueueQuery {
-                connector: Some(connector),
-                resource: Some(resource),
-                ..QueueQuery::default()
-            };
             let touching = Touching { rows, reason };
-            let Rows { rows } = client.post(&address(&["queue", "skip"]), &touching).await?;
-            context.screen.note(&format!("{} given up", counted(rows, "entry is", "entries are")));
+            let done: Rows = client.post(&address(&["queue", "skip"]), &touching).await?;
+            if json {
+                screen.json(&done)?;
+            }
+            screen.note(&format!("{} given up", counted(done.rows, "entry is", "entries are")));
         }
     }
     Ok(Exit::Done)
 }
 
-fn style_of(state: State) -> Style {
+async fn page(client: &Client, rows: &QueueQuery) -> Result<QueuePage> {
+    let limit = rows.limit.map(|limit| limit.to_string());
+    let pairs = [
+        ("connector", rows.connector.as_deref()),
+        ("resource", rows.resource.as_deref()),
+        ("state", rows.state.as_deref()),
+        ("error", rows.error.as_deref()),
+        ("organization", rows.organization.as_deref()),
+        ("limit", limit.as_deref()),
+    ];
+    client.get(&query(address(&["queue"]), &pairs)).await
+}
+
+pub(super) fn style_of(state: State) -> Style {
     match state {
         State::Pending | State::Scheduled | State::Waiting => Style::Plain,
         State::Retrying | State::Held => Style::Yellow,
@@ -171,31 +236,6 @@ fn table(entries: &[Entry]) -> Table {
     table
 }
 
-fn state(entry: &Entry) -> &'static str {
+pub(super) fn state(entry: &Entry) -> &'static str {
     if entry.in_flight { "delivering" } else { entry.state.word() }
-}
-
-fn page(entry: &Entry, screen: &Screen) -> String {
-    let now = SystemClock.now();
-    let lines = [
-        ("Resource", Some(format!("{}/{}", entry.kind, entry.id))),
-        ("Name", Some(entry.name.clone())),
-        ("Organization", Some(entry.organization.clone())),
-        ("Connector", Some(entry.connector.clone())),
-        ("State", Some(state(entry).to_owned())),
-        ("Waits for", entry.hold_kind.as_ref().map(|kind| kind.replace('_', " "))),
-        ("Marked by", Some(entry.reason.clone())),
-        ("Since", Some(format!("{} ({})", entry.dirty_at, relative(now, entry.dirty_at)))),
-        ("Due", Some(format!("{} ({})", entry.due, relative(now, entry.due)))),
-        ("Tries", Some(entry.attempts.to_string())),
-        ("Last error", entry.last_error.clone()),
-    ];
-    let mut text = String::new();
-    for (label, value) in lines {
-        if let Some(value) = value {
-            let label = screen.paint(Style::Dim, &format!("{label:<12}"));
-            text.extend([label.as_str(), "  ", &tame(&value), "\n"]);
-        }
-    }
-    text
 }

@@ -73,8 +73,9 @@ pub(super) async fn runtime(
         config,
         engine: Engine::start(shared, lanes),
         organizations,
-        // Those whose file is gone, too: what they left can still be looked at.
-        connectors: rows.into_iter().map(|row| (row.name.into(), row.id)).collect(),
+        connectors: ArcSwap::from_pointee(
+            rows.into_iter().map(|row| (row.name.into(), row.id)).collect(),
+        ),
         vault,
     })
 }

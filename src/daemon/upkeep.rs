@@ -1,4 +1,5 @@
-//! What happens every few seconds and every hour: tokens' last use, retention.
+//! What happens every few seconds and every hour: tokens' last use, what a forgotten connector left,
+//! retention.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const PRUNE: Duration = Duration::from_hours(1);
 pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Runtime>>) {
     let mut until_prune = Duration::from_mins(1);
     loop {
+        drop_forgotten(&shared).await;
         tokio::select! {
             () = shared.soft.cancelled() => return,
             () = tokio::time::sleep(OFTEN) => {}
@@ -31,6 +33,20 @@ pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Ru
         if until_prune.is_zero() {
             prune(&shared, &runtime).await;
             until_prune = PRUNE;
+        }
+    }
+}
+
+/// What an end of the daemon left of a connector that a person let go.
+async fn drop_forgotten(shared: &Shared) {
+    while !shared.soft.is_cancelled() {
+        match shared.store.drop_forgotten().await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot drop what a forgotten connector left; trying again");
+                return;
+            }
         }
     }
 }

@@ -71,14 +71,20 @@ fn of_connector(now: Timestamp, connector: &ConnectorStatus) -> Vec<(Urgency, St
         "paused" => say(
             Urgency::Paused,
             format!(
-                "paused by {}{ago}; `scim-relay connector resume {name}` lets it go on",
-                connector.paused.as_ref().map_or("somebody", |paused| &paused.by)
+                "paused by {}{ago}{}; `scim-relay connector resume {name}` lets it go on",
+                connector.paused.as_ref().map_or("somebody", |paused| &paused.by),
+                connector
+                    .paused
+                    .as_ref()
+                    .and_then(|paused| paused.why.as_ref())
+                    .map_or_else(String::new, |why| format!(" ({why})"))
             ),
         ),
         "disabled" if connector.backlog.open() > 0 || connector.holds > 0 => say(
             Urgency::Disabled,
             format!(
-                "its file is gone or disabled; what it holds stays as it is, and {} there",
+                "its file is gone or disabled; what it holds stays as it is, and {} there; \
+                 `scim-relay connector forget {name}` drops what is known of it",
                 counted(connector.backlog.open(), "entry waits", "entries wait")
             ),
         ),
@@ -260,7 +266,7 @@ mod tests {
             max_member_removals: Some("100%".to_owned()),
         };
         let parked = Backlog { parked: 1_000, ..Backlog::default() };
-        let paused = Paused { at: ago(3), by: "user kari".to_owned() };
+        let paused = Paused { at: ago(3), by: "user kari".to_owned(), why: None };
         let connectors = [
             ConnectorStatus { window: Some(window), ..connector("window") },
             ConnectorStatus {

@@ -10,7 +10,7 @@ use super::{Actor, Operator, OperatorError, Result};
 use crate::config::Orphans;
 use crate::metrics;
 use crate::reconcile::{self, DriftKind, Report, Target};
-use crate::store::{ListRequest, Listing, Paused, Reason, Scribe, Wanted};
+use crate::store::{ConnectorId, ListRequest, Listing, Paused, Reason, Scribe, Wanted};
 
 /// A connector in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +34,14 @@ impl Reconciling {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(connector.to_owned()).or_default())
     }
+}
+
+/// Whether a connector is paused now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pausing {
+    /// Whether it was not before.
+    pub changed: bool,
+    pub paused: Option<Paused>,
 }
 
 impl Operator {
@@ -76,20 +84,40 @@ impl Operator {
         Ok(health.summary)
     }
 
-    pub async fn pause_connector(&self, actor: &Actor, name: &str) -> Result<()> {
+    /// Delivers nothing more to it. One that is paused already stays so by the first word.
+    pub async fn pause_connector(
+        &self,
+        actor: &Actor,
+        name: &str,
+        why: Option<String>,
+    ) -> Result<Pausing> {
         let id = self.connector(name)?;
-        let paused = Some(Paused { at: self.clock.now(), by: actor.0.clone() });
+        let why = why.filter(|why| !why.trim().is_empty());
+        if let Some(paused) = self.paused(id).await? {
+            return Ok(Pausing { changed: false, paused: Some(paused) });
+        }
+        let paused = Some(Paused { at: self.clock.now(), by: actor.0.clone(), why: why.clone() });
         self.store.pause(id, paused.clone()).await?;
-        self.runtime.load().engine.set_paused(name, paused);
-        self.note(actor, "connector.pause", None, name, None).await
+        self.runtime.load().engine.set_paused(name, paused.clone());
+        self.note(actor, "connector.pause", None, name, why).await?;
+        Ok(Pausing { changed: true, paused })
     }
 
     /// Lets it go on; a target in trouble is probed at once.
-    pub async fn resume_connector(&self, actor: &Actor, name: &str) -> Result<()> {
+    pub async fn resume_connector(&self, actor: &Actor, name: &str) -> Result<Pausing> {
         let id = self.connector(name)?;
-        self.store.pause(id, None).await?;
+        let changed = self.paused(id).await?.is_some();
+        if changed {
+            self.store.pause(id, None).await?;
+        }
         self.runtime.load().engine.set_paused(name, None);
-        self.note(actor, "connector.resume", None, name, None).await
+        self.note(actor, "connector.resume", None, name, None).await?;
+        Ok(Pausing { changed, paused: None })
+    }
+
+    async fn paused(&self, id: ConnectorId) -> Result<Option<Paused>> {
+        let rows = self.store.connectors().await?;
+        Ok(rows.into_iter().find(|row| row.id == id).and_then(|row| row.paused))
     }
 
     /// Compares the target with what it should hold. A second one of the same connector waits for

@@ -1,9 +1,10 @@
 //! What waits for a person's word: removals, take-overs, whoever was there before a connector.
 
 use scim_relay_sdk::connector::HoldKind;
+use scim_relay_sdk::scim::{ResourceId, ResourceKey};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Operator, OperatorError, Result, resource_key};
+use super::{Actor, Operator, OperatorError, Result, parse_subject};
 use crate::store::{ConnectorRow, Decided, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 
 /// Rows of a page, and decisions of one request: one transaction.
@@ -90,15 +91,23 @@ impl Operator {
             return Err(OperatorError::Invalid(message));
         }
         let organizations: Vec<_> = self.runtime.load().organizations.keys().cloned().collect();
-        // One that is named by its id alone is looked for in each organization.
         let mut picks = Vec::new();
         let mut of = Vec::new();
         for (number, Picked { resource, organization, mark }) in decision.picks.iter().enumerate() {
+            let (kind, name) = parse_subject(resource)?;
+            let Some(id) = ResourceId::parse(name) else {
+                let key = self.resolve(organization.as_deref(), resource).await?.key();
+                picks.push(Pick { key, mark: *mark });
+                of.push(number);
+                continue;
+            };
+            // One that is named by its id alone is looked for in each organization.
             let here = |key: &&std::sync::Arc<str>| {
                 organization.as_deref().is_none_or(|organization| organization == &***key)
             };
             for organization in organizations.iter().filter(here) {
-                picks.push(Pick { key: resource_key(organization, resource)?, mark: *mark });
+                let key = ResourceKey { organization: organization.clone(), kind, id };
+                picks.push(Pick { key, mark: *mark });
                 of.push(number);
             }
         }

@@ -6,12 +6,15 @@
 
 mod attention;
 mod connectors;
+mod forget;
 mod held;
 mod preview;
 mod queue;
 mod requests;
+mod standing;
 mod status;
 mod tokens;
+mod trace;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -19,7 +22,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use scim_relay_sdk::connector::Semantics;
+use scim_relay_sdk::scim::ResourceKind;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -32,24 +36,45 @@ use crate::vault::Vault;
 use connectors::Reconciling;
 use requests::Looks;
 
-pub use connectors::ConnectorLine;
+pub use connectors::{ConnectorLine, Pausing};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
-pub use queue::QueueQuery;
+pub use queue::{QueuePage, QueueQuery};
 pub use requests::RequestQuery;
+pub use standing::QueueEntry;
 pub use status::{
     ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
 };
 pub use tokens::{NewTokenRequest, TokenLine};
+pub use trace::{
+    Concern, GroupOf, MOST, MailSent, Stand, Trace, TraceQuery, Traceable, Traced, TracedRequest,
+};
 
 /// What runs by the configuration that is in force; a reload swaps it whole.
 pub struct Runtime {
     pub config: Config,
     pub engine: Engine,
     pub organizations: BTreeMap<Arc<str>, OrgId>,
-    pub connectors: BTreeMap<Arc<str>, ConnectorId>,
+    /// Those whose file is gone, too: what they left can still be looked at, and forgotten.
+    pub connectors: ArcSwap<BTreeMap<Arc<str>, ConnectorId>>,
     /// What passwords are sealed with.
     pub vault: Option<Arc<Vault>>,
+}
+
+impl Runtime {
+    fn forget(&self, name: &str) {
+        self.connectors.rcu(|known| {
+            let mut rest = BTreeMap::clone(known);
+            rest.remove(name);
+            rest
+        });
+    }
+
+    /// Whether a connector that runs wants each change, and not only the result.
+    fn is_every_event(&self, name: &str) -> bool {
+        let connector = self.engine.connector(name);
+        connector.is_some_and(|connector| connector.semantics() == Semantics::EveryEvent)
+    }
 }
 
 /// Everything a person can do. Cheap to clone.
@@ -119,11 +144,11 @@ impl Operator {
     }
 
     fn connector(&self, name: &str) -> Result<ConnectorId> {
-        let runtime = self.runtime.load();
-        runtime.connectors.get(name).copied().ok_or_else(|| {
+        let known = self.runtime.load().connectors.load_full();
+        known.get(name).copied().ok_or_else(|| {
             OperatorError::NotFound(format!(
                 "there is no connector `{name}`; there {}",
-                listed(runtime.connectors.keys())
+                listed(known.keys())
             ))
         })
     }
@@ -159,17 +184,16 @@ fn listed<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
     }
 }
 
-/// `User/0199…` or `Group/…`, as every list prints it.
-fn resource_key(organization: &str, text: &str) -> Result<ResourceKey> {
-    let parsed = text.split_once('/').and_then(|(kind, id)| {
+/// `User/…` or `Group/…`, by id, as every list prints it, or by name.
+fn parse_subject(text: &str) -> Result<(ResourceKind, &str)> {
+    let parsed = text.split_once('/').and_then(|(kind, name)| {
         let kind =
             ResourceKind::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(kind))?;
-        Some((kind, ResourceId::parse(id)?))
+        Some((kind, name))
     });
-    let (kind, id) = parsed.ok_or_else(|| {
+    parsed.filter(|(_, name)| !name.is_empty()).ok_or_else(|| {
         OperatorError::Invalid(format!(
-            "`{text}` names no resource; write it as `queue list` prints it: User/0199a2b4-…"
+            "`{text}` names no resource; write it as `queue list` prints it, or with a name: User/ada"
         ))
-    })?;
-    Ok(ResourceKey { organization: organization.into(), kind, id })
+    })
 }

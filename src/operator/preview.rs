@@ -92,7 +92,7 @@ impl Operator {
 }
 
 /// A claim that was never made: only for reading its case.
-fn imagined(
+pub(super) fn imagined(
     connector: crate::store::ConnectorId,
     organization: crate::store::OrgId,
     resource: crate::store::RowId,

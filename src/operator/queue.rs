@@ -1,9 +1,10 @@
-//! The queue, for people: what waits and why, retry, skip, resync.
+//! The queue, for people: what waits and why, retry, skip.
 
+use scim_relay_sdk::scim::{ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Operator, OperatorError, Result, resource_key};
-use crate::store::{Entry, EntryFilter, State, Touch};
+use super::{Actor, Operator, OperatorError, Result, parse_subject};
+use crate::store::{Entry, EntryFilter, Known, Signed, State, Touch};
 
 /// Rows of a list, unless more are asked for.
 const LIMIT: usize = 100;
@@ -14,49 +15,90 @@ pub struct QueueQuery {
     pub connector: Option<String>,
     /// `pending`, `retrying`, ...
     pub state: Option<String>,
-    /// `User/…`; names one row together with a connector.
+    /// `User/…`, by id or by name; names one row together with a connector.
     pub resource: Option<String>,
+    pub organization: Option<String>,
+    /// A piece of the last error, in whatever case.
+    pub error: Option<String>,
     pub limit: Option<usize>,
 }
 
+impl QueueQuery {
+    /// Whether it leaves nothing out.
+    pub fn is_everything(&self) -> bool {
+        let Self { connector, state, resource, organization, error, limit: _ } = self;
+        [connector, state, resource, organization, error].into_iter().all(Option::is_none)
+    }
+}
+
+/// The first of the rows that match, and how many there are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueuePage {
+    pub total: u64,
+    pub entries: Vec<Entry>,
+}
+
+/// A resource and the organization that it is of.
+pub(super) struct Found {
+    pub(super) organization: String,
+    pub(super) kind: ResourceKind,
+    pub(super) known: Known,
+}
+
 impl Operator {
-    /// Rows that match; those that wait for a human first.
-    pub async fn queue(&self, query: &QueueQuery) -> Result<Vec<Entry>> {
-        let mut found = Vec::new();
-        for filter in self.filters(query)? {
-            found.extend(self.store.entries(filter).await?);
-        }
-        Ok(found)
+    /// Rows that match, those that wait for a human first; and how many there are in all.
+    pub async fn queue(&self, query: &QueueQuery) -> Result<QueuePage> {
+        let filter = self.filter(query).await?;
+        let entries = self.store.entries(filter.clone()).await?;
+        let total = if entries.len() < filter.limit {
+            entries.len() as u64
+        } else {
+            self.store.count_entries(filter).await?
+        };
+        Ok(QueuePage { total, entries })
     }
 
     /// Due now, counted afresh. How many rows.
     pub async fn retry(&self, actor: &Actor, query: &QueueQuery) -> Result<u64> {
-        let rows = self.touch(query, Touch::Retry).await?;
+        if query.state.as_deref() == Some(State::Held.word()) {
+            return Err(OperatorError::Invalid(
+                "what is held is not tried again but approved: `scim-relay held approve`"
+                    .to_owned(),
+            ));
+        }
+        let rows = self.touch(query, Touch::Retry, None).await?;
         self.note(actor, "queue.retry", None, describe(query), Some(format!("{rows} rows")))
             .await?;
         Ok(rows)
     }
 
-    /// Given up for good, one row, with a reason that is written down.
+    /// Given up for good, with a reason that is written down for each row.
     pub async fn skip(&self, actor: &Actor, query: &QueueQuery, reason: &str) -> Result<u64> {
         if reason.trim().is_empty() {
             return Err(OperatorError::Invalid(
                 "a skip needs a reason, which is kept in the audit log: --reason TEXT".to_owned(),
             ));
         }
-        if query.connector.is_none() || query.resource.is_none() {
-            return Err(OperatorError::Invalid("name one row: CONNECTOR KIND/ID".to_owned()));
+        if query.connector.is_none() {
+            return Err(OperatorError::Invalid(
+                "name a connector: what is skipped at all of them at once is a mistake".to_owned(),
+            ));
         }
-        let rows = self.touch(query, Touch::Skip).await?;
-        self.note(actor, "queue.skip", None, describe(query), Some(reason.to_owned())).await?;
+        let signed =
+            Signed { by: actor.0.clone(), action: "queue.skip", reason: reason.to_owned() };
+        let rows = self.touch(query, Touch::Skip, Some(signed)).await?;
+        tracing::info!(actor = actor.0, rows, what = describe(query), "skipped by a person");
         Ok(rows)
     }
 
-    pub(super) async fn touch(&self, query: &QueueQuery, touch: Touch) -> Result<u64> {
-        let mut rows = 0;
-        for filter in self.filters(query)? {
-            rows += self.store.touch(filter, touch.clone(), self.clock.now()).await?;
-        }
+    pub(super) async fn touch(
+        &self,
+        query: &QueueQuery,
+        touch: Touch,
+        signed: Option<Signed>,
+    ) -> Result<u64> {
+        let filter = self.filter(query).await?;
+        let rows = self.store.touch(filter, touch, signed, self.clock.now()).await?;
         if rows == 0 {
             return Err(OperatorError::NotFound(format!(
                 "nothing in the queue matches {}, or it is being delivered at this moment",
@@ -66,9 +108,10 @@ impl Operator {
         Ok(rows)
     }
 
-    /// One filter, or one for each organization where a resource is named without its own.
-    fn filters(&self, query: &QueueQuery) -> Result<Vec<EntryFilter>> {
+    async fn filter(&self, query: &QueueQuery) -> Result<EntryFilter> {
         let connector = query.connector.as_deref().map(|name| self.connector(name)).transpose()?;
+        let organization =
+            query.organization.as_deref().map(|key| self.organization(key)).transpose()?;
         let state = query
             .state
             .as_deref()
@@ -82,18 +125,58 @@ impl Operator {
                 })
             })
             .transpose()?;
-        let filter =
-            EntryFilter { connector, resource: None, state, limit: query.limit.unwrap_or(LIMIT) };
-        let Some(resource) = &query.resource else { return Ok(vec![filter]) };
-        let runtime = self.runtime.load();
-        runtime
-            .organizations
-            .keys()
-            .map(|organization| {
-                let resource = Some(resource_key(organization, resource)?);
-                Ok(EntryFilter { resource, ..filter.clone() })
-            })
-            .collect()
+        let resource = match &query.resource {
+            None => None,
+            Some(text) => Some(self.resolve(query.organization.as_deref(), text).await?.key()),
+        };
+        let (error, limit) = (query.error.clone(), query.limit.unwrap_or(LIMIT));
+        Ok(EntryFilter { connector, resource, state, organization, error, limit })
+    }
+
+    /// The one resource that `User/…` or `Group/…` names, by id, or by a name that only one has. Who was
+    /// deleted is meant where nobody living is.
+    pub(super) async fn resolve(&self, organization: Option<&str>, text: &str) -> Result<Found> {
+        let (kind, name) = parse_subject(text)?;
+        let organizations = if let Some(key) = organization {
+            vec![(key.to_owned(), self.organization(key)?)]
+        } else {
+            let runtime = self.runtime.load();
+            runtime.organizations.iter().map(|(key, id)| (key.to_string(), *id)).collect()
+        };
+        let mut found = Vec::new();
+        for (key, id) in organizations {
+            let known = self.store.named(id, kind, name).await?.into_iter();
+            found.extend(known.map(|known| Found { organization: key.clone(), kind, known }));
+        }
+        if found.iter().any(|one| one.known.deleted.is_none()) {
+            found.retain(|one| one.known.deleted.is_none());
+        }
+        if found.len() > 1 {
+            let each: Vec<String> = found.iter().map(Found::in_a_list).collect();
+            return Err(OperatorError::Invalid(format!(
+                "{text} may be {}; name one by its id",
+                each.join(" or ")
+            )));
+        }
+        found
+            .pop()
+            .ok_or_else(|| OperatorError::NotFound(format!("there is no {} `{name}`", kind.word())))
+    }
+}
+
+impl Found {
+    pub(super) fn key(&self) -> ResourceKey {
+        ResourceKey {
+            organization: self.organization.as_str().into(),
+            kind: self.kind,
+            id: self.known.stored.id,
+        }
+    }
+
+    fn in_a_list(&self) -> String {
+        let Self { organization, kind, known } = self;
+        let deleted = if known.deleted.is_some() { ", deleted" } else { "" };
+        format!("{kind}/{} (in {organization}{deleted})", known.stored.id)
     }
 }
 
@@ -101,7 +184,9 @@ pub(super) fn describe(query: &QueueQuery) -> String {
     let parts: Vec<String> = [
         query.connector.clone(),
         query.resource.clone(),
+        query.organization.as_ref().map(|organization| format!("in {organization}")),
         query.state.as_ref().map(|state| format!("state {state}")),
+        query.error.as_ref().map(|error| format!("error \"{error}\"")),
     ]
     .into_iter()
     .flatten()

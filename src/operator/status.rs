@@ -113,6 +113,28 @@ pub struct WindowStatus {
     pub max_member_removals: Option<String>,
 }
 
+/// How a connector does, in a word.
+pub(super) struct StateOf {
+    pub(super) word: &'static str,
+    pub(super) since: Option<Timestamp>,
+    pub(super) error: Option<String>,
+}
+
+pub(super) fn state_of(runtime: &Runtime, row: &ConnectorRow) -> StateOf {
+    let trouble = runtime.engine.health(&row.name).and_then(|health| health.trouble);
+    let (word, since, error) = if !row.enabled {
+        ("disabled", None, None)
+    } else if let Some(paused) = &row.paused {
+        ("paused", Some(paused.at), None)
+    } else if let Some(trouble) = trouble {
+        let word = if trouble.credentials { "refused" } else { "down" };
+        (word, Some(trouble.since), Some(trouble.error))
+    } else {
+        ("up", None, None)
+    };
+    StateOf { word, since, error }
+}
+
 impl Operator {
     pub async fn status(&self) -> Result<Status> {
         let runtime = self.runtime.load_full();
@@ -179,19 +201,9 @@ impl Operator {
         let safety = runtime.engine.settings(&row.name).map(|settings| &settings.safety);
         let held = self.held_status(runtime, &row, now).await?;
         let health = runtime.engine.health(&row.name);
-        let trouble = health.as_ref().and_then(|health| health.trouble.clone());
-        let (state, since, error) = if !row.enabled {
-            ("disabled", None, None)
-        } else if let Some(paused) = &row.paused {
-            ("paused", Some(paused.at), None)
-        } else if let Some(trouble) = trouble {
-            let state = if trouble.credentials { "refused" } else { "down" };
-            (state, Some(trouble.since), Some(trouble.error))
-        } else {
-            ("up", None, None)
-        };
+        let StateOf { word, since, error } = state_of(runtime, &row);
         Ok(ConnectorStatus {
-            state: state.to_owned(),
+            state: word.to_owned(),
             since,
             error,
             paused: row.paused,

@@ -10,6 +10,7 @@
 
 mod claim;
 mod held;
+mod people;
 mod requests;
 pub mod sqlite;
 #[cfg(test)]
@@ -26,6 +27,9 @@ use crate::vault::KeyId;
 
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
+pub use people::{
+    Entry, EntryFilter, Known, LinkRow, LogRow, Named, People, Signed, Standing, Touch, Waiting,
+};
 pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;
 
@@ -72,7 +76,7 @@ pub type Scribe = Box<dyn FnMut(&Stored, &mut dyn Memberships) -> Result<String>
 
 /// A backend. Clones of a handle share it.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: People + Send + Sync {
     // === Registry ===
 
     /// The organizations of the configuration, in the order given, made where they are new.
@@ -140,6 +144,7 @@ pub trait Store: Send + Sync {
         group: ResourceId,
         than: usize,
     ) -> Result<bool>;
+
     /// The newest changes of a resource, newest first.
     async fn log(&self, organization: OrgId, resource: RowId, limit: usize) -> Result<Vec<LogRow>>;
 
@@ -189,22 +194,6 @@ pub trait Store: Send + Sync {
     ) -> Result<()>;
     /// Walks one chunk of what `mark_everyone` began; `false` when nothing is left.
     async fn walk_fanout(&self, now: Timestamp) -> Result<bool>;
-    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
-    /// What a person does to the rows that match; how many there were.
-    async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64>;
-    /// What waits for approval, page by page.
-    async fn held(&self, filter: HeldFilter) -> Result<HeldPage>;
-    /// What a connector holds something for.
-    async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>>;
-    /// Approves or rejects these, and writes down who did; what came of each, in their order.
-    async fn decide(
-        &self,
-        connector: ConnectorId,
-        picks: Vec<Pick>,
-        verdict: Verdict,
-        by: String,
-        now: Timestamp,
-    ) -> Result<Vec<Decided>>;
     /// Whose an entry of the target is: a living resource's, or a deleted one's that is on its way
     /// out.
     async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>>;
@@ -241,9 +230,6 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool>;
     async fn record_run(&self, run: NewRun) -> Result<RunId>;
-    async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
-    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
-
     // === The providers' last requests ===
 
     /// Adds to the ring of each organization, and lets the oldest go.
@@ -270,7 +256,6 @@ pub trait Store: Send + Sync {
     ) -> Result<bool>;
     async fn token_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<()>;
     async fn audit(&self, row: AuditRow) -> Result<()>;
-    async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
     /// Removes what retention is over for: changes, tombstones everyone settled, reports. Events that
     /// a connector has not been told of yet become one. Does a bounded piece.
     async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<Pruned>;

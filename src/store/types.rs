@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Link, MemberRef, Verb};
+use scim_relay_sdk::connector::Link;
 use scim_relay_sdk::scim::{
     Attributes, Filter, MemberOp, Membership, ResourceId, ResourceKey, ResourceKind, SortBy, Start,
 };
@@ -203,6 +203,8 @@ pub struct ConnectorRow {
 pub struct Paused {
     pub at: Timestamp,
     pub by: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
 }
 
 /// Where a queue row stands (surfaces: states of a queue entry).
@@ -332,46 +334,6 @@ impl Reason {
     }
 }
 
-/// A queue row, for people.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
-    pub connector: String,
-    pub organization: String,
-    pub kind: ResourceKind,
-    pub id: ResourceId,
-    /// userName or displayName, as it is now.
-    pub name: String,
-    pub state: State,
-    pub reason: String,
-    pub attempts: u32,
-    pub dirty_at: Timestamp,
-    pub due: Timestamp,
-    pub in_flight: bool,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub last_error: Option<String>,
-    /// While it is held.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub hold_kind: Option<String>,
-}
-
-/// Which queue rows.
-#[derive(Clone, Debug, Default)]
-pub struct EntryFilter {
-    pub connector: Option<ConnectorId>,
-    pub resource: Option<ResourceKey>,
-    pub state: Option<State>,
-    pub limit: usize,
-}
-
-/// What a person does to queue rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Touch {
-    /// Due now, counted afresh.
-    Retry,
-    /// Given up for good; for an every-event connector past this one event alone.
-    Skip,
-}
-
 /// A token, without its secret.
 #[derive(Clone, Debug)]
 pub struct TokenRow {
@@ -405,18 +367,6 @@ pub struct Pruned {
     pub more: bool,
     /// How many events became a part of another one, by connector.
     pub collapsed: BTreeMap<String, u64>,
-}
-
-/// One row of the change log, for people.
-#[derive(Clone, Debug)]
-pub struct LogRow {
-    pub seq: i64,
-    pub verb: Verb,
-    pub at: Timestamp,
-    pub attributes: Vec<String>,
-    pub joined: Vec<MemberRef>,
-    pub left: Vec<MemberRef>,
-    pub token: Option<String>,
 }
 
 /// What a connector holds, joined with the resource: one side of a reconciliation.

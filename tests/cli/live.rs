@@ -98,10 +98,12 @@ fn the_queue_is_listed_shown_retried_and_skipped() {
     let resource = format!("User/{}", rows[0]["id"].as_str().unwrap());
     let list = relay.does(&["queue", "list", "--connector", "directory"]);
     assert!(list.contains(&resource) && list.contains("parked") && list.contains("ola"), "{list}");
-    let page = relay.does(&["queue", "show", "directory", &resource]);
+    let page = relay.does(&["queue", "show", "directory", "User/OLA"]);
+    assert_eq!(page, relay.does(&["queue", "show", "directory", &resource]), "by name or by id");
     assert!(page.contains("Last error"), "{page}");
+    let words: Vec<&str> = page.split_whitespace().collect();
     let error = rows[0]["last_error"].as_str().unwrap();
-    assert!(page.contains(error), "{page}");
+    assert!(words.join(" ").contains(error), "{page}");
 
     for which in [&["--all"][..], &["--connector", "directory"], &["directory", &resource]] {
         relay.has(0, "parked", 1);

@@ -96,7 +96,8 @@ impl Stage {
 
     async fn what_is_missing(&self, apart: Option<&str>) -> Result<String> {
         let query = QueueQuery { limit: Some(1_000), ..QueueQuery::default() };
-        let entries = self.operator.queue(&query).await.context("the queue is unknown")?;
+        let page = self.operator.queue(&query).await.context("the queue is unknown")?;
+        let entries = page.entries;
         let mut missing = entries.iter().filter(|entry| Some(entry.connector.as_str()) != apart);
         let number = missing.clone().count();
         let Some(first) = missing.next() else {

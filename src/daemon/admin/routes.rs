@@ -14,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::people;
 use super::wire::{
-    Answered, Done, MadeToken, Overlap, PreviewWish, Reconciliation, Refusal, Rejection, Resync,
-    Rows, TokenWish, Touching,
+    Answered, Done, EntryQuery, MadeToken, Overlap, PauseWish, PreviewWish, Reconciliation,
+    Refusal, Rejection, Resync, Rows, TokenWish, Touching,
 };
 use crate::http::Peer;
 use crate::operator::{
     Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, NewTokenRequest, Operator,
-    OperatorError, Previewed, QueueQuery, RequestQuery, Status, Subject, TokenLine,
+    OperatorError, Pausing, Previewed, QueueEntry, QueuePage, QueueQuery, RequestQuery, Status,
+    Subject, TokenLine, TraceQuery, Traced,
 };
 use crate::reconcile::Report;
-use crate::store::{Entry, HeldPage, RequestRow};
+use crate::store::{HeldPage, RequestRow};
 
 /// A longer one is a slip of the pen, and would leave the calendar.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
@@ -43,10 +44,12 @@ pub fn router(operator: Operator, stop: CancellationToken) -> Router {
         .route("/organizations/{organization}/requests", get(requests))
         .route("/organizations/{organization}/requests/next", get(next_requests))
         .route("/organizations/{organization}/requests/{id}", get(request))
+        .route("/organizations/{organization}/trace", get(trace))
         .route("/connectors", get(list_connectors))
         .route("/connectors/{connector}/test", post(test_connector))
         .route("/connectors/{connector}/pause", post(pause_connector))
         .route("/connectors/{connector}/resume", post(resume_connector))
+        .route("/connectors/{connector}/forget", post(forget_connector))
         .route("/connectors/{connector}/reconcile", post(reconcile))
         .route("/connectors/{connector}/resync", post(resync))
         .route("/connectors/{connector}/preview", post(preview))
@@ -54,6 +57,7 @@ pub fn router(operator: Operator, stop: CancellationToken) -> Router {
         .route("/held/approve", post(approve))
         .route("/held/reject", post(reject))
         .route("/queue", get(queue))
+        .route("/queue/entry", get(queue_entry))
         .route("/queue/retry", post(retry))
         .route("/queue/skip", post(skip));
     Router::new()
@@ -141,6 +145,15 @@ async fn request(
     Ok(Json(operator.request(&actor(peer), &organization, id).await?))
 }
 
+async fn trace(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path(organization): Path<String>,
+    Query(query): Query<TraceQuery>,
+) -> Reply<Traced> {
+    Ok(Json(operator.trace(&actor(peer), &organization, &query).await?))
+}
+
 async fn list_connectors(State(operator): State<Operator>) -> Reply<Vec<ConnectorLine>> {
     Ok(Json(operator.list_connectors().await?))
 }
@@ -156,17 +169,25 @@ async fn pause_connector(
     State(operator): State<Operator>,
     Extension(peer): Extension<Peer>,
     Path(connector): Path<String>,
-) -> Reply<Done> {
-    operator.pause_connector(&actor(peer), &connector).await?;
-    Ok(Json(Done {}))
+    Body(PauseWish { why }): Body<PauseWish>,
+) -> Reply<Pausing> {
+    Ok(Json(operator.pause_connector(&actor(peer), &connector, why).await?))
 }
 
 async fn resume_connector(
     State(operator): State<Operator>,
     Extension(peer): Extension<Peer>,
     Path(connector): Path<String>,
+) -> Reply<Pausing> {
+    Ok(Json(operator.resume_connector(&actor(peer), &connector).await?))
+}
+
+async fn forget_connector(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path(connector): Path<String>,
 ) -> Reply<Done> {
-    operator.resume_connector(&actor(peer), &connector).await?;
+    operator.forget_connector(&actor(peer), &connector).await?;
     Ok(Json(Done {}))
 }
 
@@ -223,8 +244,15 @@ async fn reject(
 async fn queue(
     State(operator): State<Operator>,
     Query(query): Query<QueueQuery>,
-) -> Reply<Vec<Entry>> {
+) -> Reply<QueuePage> {
     Ok(Json(operator.queue(&query).await?))
+}
+
+async fn queue_entry(
+    State(operator): State<Operator>,
+    Query(EntryQuery { connector, organization, resource }): Query<EntryQuery>,
+) -> Reply<QueueEntry> {
+    Ok(Json(operator.queue_entry(&connector, organization.as_deref(), &resource).await?))
 }
 
 async fn retry(

@@ -59,6 +59,21 @@ pub struct PreviewWish {
     pub subject: Named,
 }
 
+/// One row of the queue.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EntryQuery {
+    pub connector: String,
+    pub organization: Option<String>,
+    /// `User/…`
+    pub resource: String,
+}
+
+/// Why a connector is paused.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct PauseWish {
+    pub why: Option<String>,
+}
+
 /// Rows to be touched, with the reason where one is asked for.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Touching {

@@ -26,8 +26,8 @@ use crate::metrics::{self, Metrics};
 use crate::safety::Safety;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    ConnectorId, Content, Decided, Entry, EntryFilter, Lookups, OrgId, Origin, Pick, Reason,
-    Registration, State, Store, Stored, Update, Verdict, Written,
+    ConnectorId, Content, Decided, Entry, EntryFilter, Lookups, OrgId, Origin, People, Pick,
+    Reason, Registration, State, Store, Stored, Update, Verdict, Written,
 };
 use crate::vault::Vault;
 

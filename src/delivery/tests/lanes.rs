@@ -9,7 +9,7 @@ use super::kit::{Answer, Fake, Kit, Wish, eventually};
 use crate::store::{Paused, State, Store};
 
 fn paused(kit: &Kit) -> Paused {
-    Paused { at: kit.now(), by: "kari".to_owned() }
+    Paused { at: kit.now(), by: "kari".to_owned(), why: None }
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn who_waits_for_the_rate_heeds_a_pause_and_a_target_in_trouble() {
         }
         eventually("the first", async || fake.count() > 0).await;
         if by_person {
-            let paused = Paused { at: kit.now(), by: "kari".to_owned() };
+            let paused = Paused { at: kit.now(), by: "kari".to_owned(), why: None };
             kit.engine().set_paused("target", Some(paused));
         }
         kit.until_nobody_works().await;
@@ -84,7 +84,7 @@ async fn a_slow_lane_keeps_nothing_that_it_cannot_deliver_soon() {
     assert_eq!(entries.len(), 49);
     assert!(entries.iter().all(|entry| entry.state == State::Pending && entry.attempts == 0));
     // It may be paused and go on meanwhile: that is no new leave.
-    let paused = Paused { at: kit.now(), by: "kari".to_owned() };
+    let paused = Paused { at: kit.now(), by: "kari".to_owned(), why: None };
     for paused in [Some(paused), None] {
         kit.engine().set_paused("target", paused);
         kit.store.writable().await.unwrap();

@@ -3,7 +3,7 @@
 use scim_relay_sdk::connector::{DeliveryError, Semantics, Verb, Work};
 
 use super::kit::{Answer, Fake, Kit, Wish, busy, eventually, refused};
-use crate::store::{EntryFilter, Room, State, Store, Touch};
+use crate::store::{EntryFilter, People, Room, State, Store, Touch};
 
 /// A welcome for each user that is created, by userName.
 fn welcome(work: &Work) -> Option<String> {
@@ -28,7 +28,7 @@ fn unless_in_doubt(work: &Work) -> Answer {
 
 async fn retry(kit: &Kit) {
     let filter = EntryFilter { connector: Some(kit.id()), ..EntryFilter::default() };
-    kit.store.touch(filter, Touch::Retry, kit.now()).await.unwrap();
+    kit.store.touch(filter, Touch::Retry, None, kit.now()).await.unwrap();
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn an_answer_that_never_came_is_a_doubt_too() {
     // Somebody found it in the mail server's log and skips it: the same person is not written to
     // again when they come back.
     let filter = EntryFilter { connector: Some(kit.id()), ..EntryFilter::default() };
-    kit.store.touch(filter, Touch::Skip, kit.now()).await.unwrap();
+    kit.store.touch(filter, Touch::Skip, None, kit.now()).await.unwrap();
     kit.delete(&ada).await;
     kit.until_idle().await;
     let before = fake.count();

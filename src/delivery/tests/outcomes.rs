@@ -9,7 +9,7 @@ use scim_relay_sdk::scim::ResourceKey;
 use super::kit::{
     Answer, FIRST, Fake, GIVE_UP_AFTER, Kit, Wish, busy, eventually, is, plainly, refused,
 };
-use crate::store::{Entry, EntryFilter, Paused, State, Store, Stored, Touch};
+use crate::store::{Entry, EntryFilter, Paused, People, State, Stored, Touch};
 
 async fn latest() -> (Kit, std::sync::Arc<Fake>) {
     Kit::running(Fake::new(Semantics::LatestState), Wish::default()).await
@@ -17,7 +17,7 @@ async fn latest() -> (Kit, std::sync::Arc<Fake>) {
 
 async fn touch(kit: &Kit, touch: Touch) {
     let filter = EntryFilter { connector: Some(kit.id()), ..EntryFilter::default() };
-    assert_eq!(kit.store.touch(filter, touch, kit.now()).await.unwrap(), 1);
+    assert_eq!(kit.store.touch(filter, touch, None, kit.now()).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn time_during_which_the_target_was_not_asked_uses_nothing_up() {
     fake.does(|_| busy());
     let ada = kit.user("ada").await;
     kit.until(&ada, State::Retrying).await;
-    let paused = Paused { at: kit.now(), by: "kari".to_owned() };
+    let paused = Paused { at: kit.now(), by: "kari".to_owned(), why: None };
     kit.engine().set_paused("target", Some(paused));
     kit.pass(GIVE_UP_AFTER * 3).await;
     kit.engine().set_paused("target", None);
@@ -289,7 +289,8 @@ async fn of_two_who_wait_for_each_other_one_may_step_aside() {
         let (_, other) = others.iter().find(|(id, _)| *id == work.key.id).unwrap();
         if is_free { Answer::Done } else { Answer::Fail(DeliveryError::After(other.clone())) }
     });
-    kit.engine().set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned() }));
+    kit.engine()
+        .set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned(), why: None }));
     kit.change(&ada, "ada", "b").await;
     kit.change(&bob, "bob", "a").await;
     kit.engine().set_paused("target", None);
@@ -320,7 +321,8 @@ async fn what_needs_a_permission_is_held_and_gets_it_once() {
 #[tokio::test]
 async fn a_row_that_makes_no_sense_is_tried_no_more_often_than_others() {
     let (kit, fake) = latest().await;
-    kit.engine().set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned() }));
+    kit.engine()
+        .set_paused("target", Some(Paused { at: kit.now(), by: "kari".to_owned(), why: None }));
     let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
     kit.execute(&format!("UPDATE resource SET body = '[]' WHERE id = {}", ada.row.0));
     kit.engine().set_paused("target", None);

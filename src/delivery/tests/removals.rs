@@ -12,7 +12,7 @@ use scim_relay_sdk::scim::ResourceKind;
 
 use super::kit::{Answer, Fake, Kit, Wish, eventually, is, plainly};
 use crate::safety::{FirstRun, Safety, Share};
-use crate::store::{Entry, Paused, Pick, Reason, Removals, State, Store, Stored, Verdict};
+use crate::store::{Entry, Paused, People, Pick, Reason, Removals, State, Store, Stored, Verdict};
 
 fn safety(removals: u64, members: u64) -> Safety {
     Safety {
@@ -73,7 +73,10 @@ impl Kit {
 
     /// Everybody at once, as far as the lane can see.
     async fn delete_all(&self, people: &[Stored]) {
-        self.engine().set_paused("target", Some(Paused { at: self.now(), by: "kari".to_owned() }));
+        self.engine().set_paused(
+            "target",
+            Some(Paused { at: self.now(), by: "kari".to_owned(), why: None }),
+        );
         for person in people {
             self.delete(person).await;
         }

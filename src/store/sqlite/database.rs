@@ -146,6 +146,13 @@ impl SqliteStore {
         Arc::clone(&self.subscribers)
     }
 
+    /// Something was not committed: the list is again what is on disk.
+    pub(super) async fn subscribe_as_written(&self) -> Result<()> {
+        let known = self.readers.look_up(registry::subscribers).await?;
+        *self.subscribers.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(())
+    }
+
     pub(super) fn key_of(&self, organization: OrgId) -> Result<Arc<str>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.get(&organization).cloned().ok_or_else(|| {

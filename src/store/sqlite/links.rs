@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use scim_relay_sdk::connector::{Link, Owner, Stage};
 use scim_relay_sdk::scim::ResourceKey;
@@ -74,7 +75,7 @@ pub(super) fn apply(
         (None, None) => false,
         (None, Some(_)) => true,
         (Some((_, _, stage)), None) => {
-            let_go(c, ids[0], ids[1])?;
+            let_go(c, ids[0], ids[1], settlement.now)?;
             *stage != GONE
         }
         (Some((target_id, address, stage)), Some(link)) => {
@@ -102,11 +103,11 @@ pub(super) fn apply(
 fn write_link(c: &Connection, settlement: &Settlement, link: &Link) -> Result<bool> {
     let written = c
         .prepare_cached(
-            "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since, applied_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (connector, resource) DO UPDATE SET target_id = excluded.target_id,
                  address = excluded.address, hash = excluded.hash, seq = excluded.seq,
-                 stage = excluded.stage, since = excluded.since",
+                 stage = excluded.stage, since = excluded.since, applied_at = excluded.applied_at",
         )
         .map_err(sql)?
         .execute(params![
@@ -118,6 +119,7 @@ fn write_link(c: &Connection, settlement: &Settlement, link: &Link) -> Result<bo
             settlement.covers,
             stage_number(link.stage),
             millis(link.since),
+            millis(settlement.now),
         ]);
     match written {
         Ok(_) => Ok(true),
@@ -144,7 +146,7 @@ fn inherit(c: &Connection, settlement: &Settlement, link: &Link) -> Result<Lande
     if leased {
         return Ok(Landed::Busy);
     }
-    let_go(c, connector, owner)?;
+    let_go(c, connector, owner, settlement.now)?;
     queue::wake_waiting(c, connector, owner, settlement.now)?;
     c.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND resource = ?2")
         .and_then(|mut s| s.execute([connector, owner]))
@@ -195,21 +197,18 @@ pub(super) const LIVING_OWNER: &str = "
                OR EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
                                                       AND q.state IN (0, 1, 3)))";
 
-fn let_go(c: &Connection, connector: i64, resource: i64) -> Result<()> {
-    c.prepare_cached("UPDATE link SET stage = ?3 WHERE connector = ?1 AND resource = ?2")
-        .and_then(|mut s| s.execute([connector, resource, GONE]))
-        .map_err(sql)?;
+fn let_go(c: &Connection, connector: i64, resource: i64, now: Timestamp) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE link SET since = iif(stage = ?3, since, ?4), stage = ?3, applied_at = ?4
+         WHERE connector = ?1 AND resource = ?2",
+    )
+    .and_then(|mut s| s.execute([connector, resource, GONE, millis(now)]))
+    .map_err(sql)?;
     Ok(())
 }
 
 fn name(body: &str) -> String {
-    rows::attributes(body)
-        .ok()
-        .and_then(|attributes| {
-            let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
-            name.as_str().map(|name| format!("`{name}`"))
-        })
-        .unwrap_or_else(|| "another resource".to_owned())
+    rows::name(body).map_or_else(|| "another resource".to_owned(), |name| format!("`{name}`"))
 }
 
 /// A member's entry came, went or moved: its groups are completed, in the same transaction.
@@ -275,7 +274,7 @@ fn stage_number(stage: Stage) -> i64 {
     }
 }
 
-fn stage_of(number: i64) -> Option<Stage> {
+pub(super) fn stage_of(number: i64) -> Option<Stage> {
     match number {
         ACTIVE => Some(Stage::Active),
         1 => Some(Stage::Deactivated),

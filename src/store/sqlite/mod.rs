@@ -11,7 +11,9 @@ mod clock;
 mod costs;
 mod cursor;
 mod database;
+mod entries;
 mod fanout;
+mod forget;
 mod held;
 mod index;
 mod links;
@@ -24,6 +26,7 @@ mod needs;
 mod once;
 mod open;
 mod passwords;
+mod people;
 #[cfg(test)]
 mod plans;
 mod prune;
@@ -36,6 +39,7 @@ mod requests;
 mod resources;
 mod rows;
 mod settle;
+mod standing;
 mod tokens;
 mod touch;
 mod turnout;
@@ -57,11 +61,10 @@ use self::list::List;
 use self::values::{is_taken, kind_number, kind_of, millis, sql, time};
 use self::writer::Done;
 use super::{
-    Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Decided, Deletion,
-    DriftRow, Entry, EntryFilter, HeldFilter, HeldPage, Holding, ListRequest, Listing, LogRow,
-    NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin, Paused, Pick, Pruned, Reason,
-    Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId, RunId, RunRow, Scribe,
-    Settlement, Store, StoreError, Stored, TokenId, TokenRow, Touch, Update, Verdict, Written,
+    Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, Holding,
+    ListRequest, Listing, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
+    Paused, Pruned, Reason, Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId,
+    RunId, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Update, Written,
 };
 use crate::vault::KeyId;
 
@@ -89,9 +92,7 @@ impl Store for SqliteStore {
             })
             .await;
         if registered.is_err() {
-            // It was not committed: the list is again what is on disk.
-            let known = self.readers.look_up(registry::subscribers).await?;
-            *self.subscribers.write().unwrap_or_else(PoisonError::into_inner) = known;
+            self.subscribe_as_written().await?;
         }
         registered
     }
@@ -324,54 +325,6 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>> {
-        let keys = self.keys();
-        self.readers.read(move |c| touch::entries(c, &filter, &keys)).await
-    }
-
-    async fn touch(&self, filter: EntryFilter, touch: Touch, now: Timestamp) -> Result<u64> {
-        let filter = Arc::new((filter, touch, self.keys()));
-        let (mut touched, mut after) = (0, Some(touch::START));
-        // In chunks, since a million rows in one commit would hold up every provider.
-        while let Some(place) = after {
-            let (filter, clock) = (Arc::clone(&filter), self.clock.clone());
-            let (rows, next) = self
-                .background(move |c| {
-                    clock.see(now);
-                    let (filter, touch, keys) = &*filter;
-                    touch::touch(c, filter, touch, keys, now, place).map(Done::ringing)
-                })
-                .await?;
-            touched += rows;
-            after = next;
-        }
-        Ok(touched)
-    }
-
-    async fn held(&self, filter: HeldFilter) -> Result<HeldPage> {
-        let keys = self.keys();
-        self.readers.read(move |c| held::held(c, &filter, &keys)).await
-    }
-
-    async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>> {
-        self.readers.look_up(|c| held::kinds(c, connector)).await
-    }
-
-    async fn decide(
-        &self,
-        connector: ConnectorId,
-        picks: Vec<Pick>,
-        verdict: Verdict,
-        by: String,
-        now: Timestamp,
-    ) -> Result<Vec<Decided>> {
-        let keys = self.keys();
-        self.write(move |c| {
-            held::decide(c, connector, &picks, &verdict, &by, &keys, now).map(Done::ringing)
-        })
-        .await
-    }
-
     async fn owner(&self, connector: ConnectorId, target_id: &str) -> Result<Option<Owner>> {
         let (keys, target_id) = (self.keys(), target_id.to_owned());
         self.readers.look_up(move |c| links::owner(c, connector, &target_id, &keys)).await
@@ -423,14 +376,6 @@ impl Store for SqliteStore {
         self.background(move |c| reconcile::record(c, &run).map(Done::quiet)).await
     }
 
-    async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>> {
-        self.readers.look_up(|c| reconcile::last(c, connector)).await
-    }
-
-    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>> {
-        self.readers.read(move |c| reconcile::drift(c, run)).await
-    }
-
     async fn record_requests(&self, batch: Vec<NewRequest>) -> Result<()> {
         self.background(move |c| requests::record(c, &batch).map(Done::quiet)).await?;
         self.recorded.send_replace(());
@@ -477,10 +422,6 @@ impl Store for SqliteStore {
 
     async fn audit(&self, row: AuditRow) -> Result<()> {
         self.write(move |c| tokens::audit(c, &row).map(Done::quiet)).await
-    }
-
-    async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>> {
-        self.readers.read(move |c| tokens::audit_log(c, limit)).await
     }
 
     async fn prune(&self, changes_before: Timestamp, reports_before: Timestamp) -> Result<Pruned> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::Sha256;
 
-use super::{millis, sql};
+use super::{millis, sql, time};
 use crate::store::{ConnectorId, Once, OnceKey, Result, RowId, StoreError};
 
 pub(super) fn digest(key: &[u8; 32], once: &OnceKey) -> [u8; 32] {
@@ -46,6 +46,25 @@ pub(super) fn begin(
         .map_err(sql)?;
     }
     Ok(once)
+}
+
+/// Since when it is begun, or (`true`) sent.
+pub(super) fn look(c: &Connection, key: &[u8; 32]) -> Result<Option<(Timestamp, bool)>> {
+    c.prepare_cached("SELECT at, state FROM mail WHERE key = ?1")
+        .and_then(|mut s| {
+            s.query_row([key], |row| Ok((time(row.get(0)?), row.get::<_, i64>(1)? == 1))).optional()
+        })
+        .map_err(sql)
+}
+
+/// A connector is forgotten, and its rows with it; what was interrupted there stays in doubt.
+pub(super) fn detach(c: &Connection, connector: i64) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE mail SET connector = NULL, resource = NULL WHERE connector = ?1 AND state = 0",
+    )
+    .and_then(|mut s| s.execute([connector]))
+    .map_err(sql)?;
+    Ok(())
 }
 
 pub(super) fn end(c: &Connection, key: &[u8; 32], sent: bool) -> Result<()> {

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, claims, held, index, links, list, members, open, passwords, prune, queue, removals,
-    requests, rows, settle, touch,
+    cases, claims, entries, forget, held, index, links, list, members, open, passwords, prune,
+    queue, removals, requests, rows, settle, standing, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -218,13 +218,59 @@ fn the_ring_of_requests_goes_by_index() {
 }
 
 #[test]
-fn what_waits_for_a_person_is_found_without_looking_at_what_does_not() {
+fn what_people_look_for_in_the_queue_goes_by_index() {
+    for (state, index) in [
+        (State::Held, "queue_human (state=? AND connector=?)"),
+        (State::Parked, "queue_human (state=? AND connector=?)"),
+        (State::Waiting, "queue_waiting (connector=? AND waits_for>?)"),
+        (State::Retrying, "queue_dirty (connector=?)"),
+        (State::Pending, "queue_dirty (connector=?)"),
+        (State::Scheduled, "queue_scheduled (connector=?)"),
+    ] {
+        check(entries::in_state(state), &[index]);
+    }
     let (_folder, c) = database();
-    let filter = |connector, state| EntryFilter { connector, state, resource: None, limit: 10 };
+    let steps = plan(&c, entries::OF_RESOURCE);
+    assert!(
+        steps.iter().any(|step| step.contains("PRIMARY KEY (connector=? AND resource=?)")),
+        "{steps:#?}"
+    );
+    check(standing::AWAITED_BY, &["queue_waiting (connector=? AND waits_for=?)"]);
+    for (by, index) in [
+        (standing::BY_ID, "resource_public_id (organization=? AND kind=? AND public_id=?)"),
+        (standing::BY_USER_NAME, "resource_user_name (organization=? AND user_name=?)"),
+        (standing::BY_DISPLAY_NAME, "resource_display_name (organization=? AND display_name=?)"),
+        (standing::BY_FORMER_NAME, "resource_former (organization=? AND kind=? AND <expr>=?)"),
+    ] {
+        check(&format!("SELECT id FROM resource INDEXED BY {by}"), &[index]);
+    }
+}
+
+#[test]
+fn a_connector_is_forgotten_by_index() {
+    let (_folder, c) = database();
+    for (statement, by) in forget::MUCH.iter().zip([
+        "PRIMARY KEY (connector=? AND resource=?)",
+        "PRIMARY KEY (connector=? AND resource=?)",
+        "member_mark_member (connector=?)",
+        "removal_window (connector=?)",
+        "drift_run (run=?)",
+        "run_connector (connector=?)",
+    ]) {
+        let steps = plan(&c, statement);
+        assert!(steps.iter().any(|step| step.contains(by)), "{statement}: {steps:#?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{statement}: {steps:#?}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_person_is_touched_without_looking_at_what_does_not() {
+    let (_folder, c) = database();
     for connector in [None, Some(ConnectorId(1))] {
-        let (query, _) =
-            touch::entries_query(&filter(connector, Some(State::Parked)), &HashMap::new());
-        let steps = plan(&c, &query);
+        let filter =
+            EntryFilter { connector, state: Some(State::Parked), ..EntryFilter::default() };
+        let (rows, _) = touch::select(&filter, &HashMap::new());
+        let steps = plan(&c, &format!("SELECT q.resource FROM {rows}"));
         assert!(steps.iter().any(|step| step.contains("queue_human (state=?")), "{steps:#?}");
     }
 }

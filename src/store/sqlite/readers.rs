@@ -76,18 +76,29 @@ impl Readers {
         self.on_a_thread(move |readers| readers.with(FOREVER, read)).await
     }
 
-    /// Anything longer that a client of an organization asks for. `None`: it took too long. Nor does
-    /// it go on when the client has gone, which drops the future.
+    /// Anything longer that a client of an organization asks for. `None`: it took too long.
     pub(super) async fn read_for<T: Send + 'static>(
         &self,
         organization: OrgId,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let share = self.share(organization).acquire_owned().await.map_err(closed)?;
+        self.read_in_time(move |c| {
+            let _share = share;
+            read(c)
+        })
+        .await
+    }
+
+    /// Anything longer that somebody waits for. `None`: it took too long. Nor does it go on when they
+    /// have gone, which drops the future.
+    pub(super) async fn read_in_time<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
         let client = Arc::new(());
         let (waits, patience) = (Arc::downgrade(&client), self.patience);
         self.on_a_thread(move |readers| {
-            let _share = share;
             let end = Instant::now() + patience;
             let is_over = move || waits.strong_count() == 0 || Instant::now() >= end;
             match readers.with(Some(is_over.clone()), read) {

@@ -183,19 +183,24 @@ fn unsubscribe(c: &Connection, connector: i64, serves: &[Arc<str>]) -> Result<()
 pub(super) fn connectors(c: &Connection) -> Result<Vec<ConnectorRow>> {
     let mut rows: Vec<ConnectorRow> = c
         .prepare_cached(
-            "SELECT id, name, kind, enabled, paused_at, paused_by, links FROM connector ORDER BY name",
+            "SELECT id, name, kind, enabled, paused_at, paused_by, links, paused_why FROM connector
+             WHERE NOT forgotten ORDER BY name",
         )
         .and_then(|mut s| {
             s.query_map([], |row| {
                 let paused_at: Option<i64> = row.get(4)?;
                 let paused_by: Option<String> = row.get(5)?;
+                let paused_why: Option<String> = row.get(7)?;
                 Ok(ConnectorRow {
                     id: ConnectorId(row.get(0)?),
                     name: row.get(1)?,
                     kind: row.get(2)?,
                     enabled: row.get(3)?,
-                    paused: paused_at
-                        .map(|at| Paused { at: time(at), by: paused_by.unwrap_or_default() }),
+                    paused: paused_at.map(|at| Paused {
+                        at: time(at),
+                        by: paused_by.unwrap_or_default(),
+                        why: paused_why,
+                    }),
                     backlog: Backlog::default(),
                     links: row.get::<_, i64>(6)?.try_into().unwrap_or(0),
                 })
@@ -222,8 +227,13 @@ pub(super) fn connectors(c: &Connection) -> Result<Vec<ConnectorRow>> {
 
 pub(super) fn pause(c: &Connection, connector: ConnectorId, paused: Option<&Paused>) -> Result<()> {
     c.execute(
-        "UPDATE connector SET paused_at = ?2, paused_by = ?3 WHERE id = ?1",
-        params![connector.0, paused.map(|p| millis(p.at)), paused.map(|p| &p.by)],
+        "UPDATE connector SET paused_at = ?2, paused_by = ?3, paused_why = ?4 WHERE id = ?1",
+        params![
+            connector.0,
+            paused.map(|p| millis(p.at)),
+            paused.map(|p| &p.by),
+            paused.and_then(|p| p.why.as_ref()),
+        ],
     )
     .map_err(sql)?;
     Ok(())

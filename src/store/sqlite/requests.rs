@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
-use scim_relay_sdk::scim::Quirk;
+use scim_relay_sdk::scim::{Quirk, ResourceId, ResourceKind};
 use serde_json::Value;
 
 use super::{kind_number, kind_of, millis, rows, sql, time};
@@ -119,6 +119,37 @@ const READ: &str = "
     LEFT JOIN resource r ON r.organization = q.organization AND r.kind = q.kind
                             AND r.public_id = q.subject
     WHERE q.organization = ?1 AND q.id > ?2 AND q.id = coalesce(?3, q.id) AND q.status >= ?4";
+
+/// The newest that were about a resource; and those that named it and came to nothing, such as a second
+/// create under its name. One organization's ring is looked through.
+pub(super) fn about(
+    c: &Connection,
+    organization: OrgId,
+    (kind, id, name): (ResourceKind, ResourceId, &str),
+    limit: usize,
+) -> Result<Vec<RequestRow>> {
+    let query = format!("{READ} {ABOUT}");
+    let mut found: Vec<Result<RequestRow>> = c
+        .prepare_cached(&query)
+        .and_then(|mut s| {
+            let id = id.0.as_bytes();
+            let none: Option<i64> = None;
+            s.query_map(
+                params![organization.0, 0, none, 0, limit, kind_number(kind), id, name],
+                read,
+            )?
+            .collect()
+        })
+        .map_err(sql)?;
+    found.reverse();
+    found.into_iter().collect()
+}
+
+const ABOUT: &str = "
+    AND ((q.kind = ?6 AND q.subject = ?7)
+         OR (q.subject IS NULL AND q.status >= 400
+             AND ?8 = coalesce(q.body ->> 'userName', q.body ->> 'displayName')))
+    ORDER BY q.id DESC LIMIT ?5";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<RequestRow>> {
     let subject: Option<[u8; 16]> = row.get(11)?;

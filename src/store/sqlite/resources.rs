@@ -1,7 +1,7 @@
 //! Writes of the provider: the resource, its memberships, its change row and its queue rows, all
 //! in one transaction.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use scim_relay_sdk::connector::{MemberRef, Verb};
 use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKind};
 
@@ -361,26 +361,41 @@ pub(super) fn log(
     resource: RowId,
     limit: usize,
 ) -> Result<Vec<LogRow>> {
-    c.prepare_cached(
-        "SELECT c.seq, c.verb, c.at, c.attributes, c.joined, c.departed, t.name
-         FROM change c LEFT JOIN token t ON t.id = c.token
-         WHERE c.resource = ?1 AND c.organization = ?2 ORDER BY c.seq DESC LIMIT ?3",
-    )
-    .and_then(|mut s| {
-        s.query_map(params![resource.0, organization.0, limit], |row| {
-            Ok(LogRow {
-                seq: row.get(0)?,
-                verb: verb_of(row.get(1)?),
-                at: time(row.get(2)?),
-                attributes: names(&row.get::<_, String>(3)?),
-                joined: references(row.get(4)?),
-                left: references(row.get(5)?),
-                token: row.get(6)?,
-            })
-        })?
-        .collect()
-    })
+    c.prepare_cached(&format!(
+        "{LOG} WHERE c.resource = ?1 AND c.organization = ?2 ORDER BY c.seq DESC LIMIT ?3"
+    ))
+    .and_then(|mut s| s.query_map(params![resource.0, organization.0, limit], log_row)?.collect())
     .map_err(sql)
+}
+
+/// The changes of a resource from one on, the oldest first.
+pub(super) fn log_from(
+    c: &Connection,
+    resource: i64,
+    seq: i64,
+    limit: usize,
+) -> Result<Vec<LogRow>> {
+    c.prepare_cached(&format!(
+        "{LOG} WHERE c.resource = ?1 AND c.seq >= ?2 ORDER BY c.seq LIMIT ?3"
+    ))
+    .and_then(|mut s| s.query_map(params![resource, seq, limit], log_row)?.collect())
+    .map_err(sql)
+}
+
+const LOG: &str = "
+    SELECT c.seq, c.verb, c.at, c.attributes, c.joined, c.departed, t.name
+    FROM change c LEFT JOIN token t ON t.id = c.token";
+
+fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
+        seq: row.get(0)?,
+        verb: verb_of(row.get(1)?),
+        at: time(row.get(2)?),
+        attributes: names(&row.get::<_, String>(3)?),
+        joined: references(row.get(4)?),
+        left: references(row.get(5)?),
+        token: row.get(6)?,
+    })
 }
 
 /// The names in a JSON array of the log.

@@ -105,3 +105,9 @@ impl Names {
             .map_err(|_| StoreError::Broken("a stored resource is not a JSON object".to_owned()))
     }
 }
+
+/// What people call a resource: its userName, or a group's displayName.
+pub(super) fn name(body: &str) -> Option<String> {
+    let names = Names::of(body).ok()?;
+    names.user_name.or(names.display_name)
+}

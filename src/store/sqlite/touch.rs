@@ -1,13 +1,14 @@
-//! Queue rows as people see and touch them.
+//! What a person does to queue rows. They are looked for by a reader, however many there are, and
+//! touched in chunks, each row by its key.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::{kind_number, kind_of, millis, once, passwords, queue, rows, sql, time};
-use crate::store::{Entry, EntryFilter, OrgId, Result, State, Touch};
+use super::entries::{Keys, Text};
+use super::{kind_number, kind_of, millis, once, passwords, queue, rows, sql, tokens};
+use crate::store::{AuditRow, EntryFilter, OrgId, Result, Signed, State, Touch};
 
 /// Rows touched in one commit.
 const CHUNK: usize = 500;
@@ -18,7 +19,7 @@ pub(super) const START: Place = (0, 0);
 
 /// The rows of a filter: what follows `FROM`, the conditions, and their parameters. Numbers stand in
 /// the text, since a partial index is used only for a condition that is seen to imply its own.
-fn select(filter: &EntryFilter, keys: &HashMap<OrgId, Arc<str>>) -> (String, Vec<Vec<u8>>) {
+pub(super) fn select(filter: &EntryFilter, keys: &Keys) -> (String, Vec<Vec<u8>>) {
     let mut from = "queue q".to_owned();
     let mut clauses = vec!["1".to_owned()];
     let mut values = Vec::new();
@@ -36,6 +37,9 @@ fn select(filter: &EntryFilter, keys: &HashMap<OrgId, Arc<str>>) -> (String, Vec
     if let Some(connector) = filter.connector {
         clauses.push(format!("q.connector = {}", connector.0));
     }
+    if let Some(organization) = filter.organization {
+        clauses.push(format!("q.organization = {}", organization.0));
+    }
     if let Some(state) = filter.state {
         let number = state as i64;
         clauses.push(format!("q.state = {number}"));
@@ -47,120 +51,154 @@ fn select(filter: &EntryFilter, keys: &HashMap<OrgId, Arc<str>>) -> (String, Vec
     (format!("{from} WHERE {}", clauses.join(" AND ")), values)
 }
 
-pub(super) fn entries_query(
-    filter: &EntryFilter,
-    keys: &HashMap<OrgId, Arc<str>>,
-) -> (String, Vec<Vec<u8>>) {
-    let (rows, values) = select(filter, keys);
-    // The rows first, and their bodies only for the few that are shown.
-    let query = format!(
-        "SELECT c.name, r.organization, r.kind, r.public_id, r.body, q.state, q.reason, q.attempts,
-                q.dirty_at, q.due, q.leased IS NOT NULL, q.last_error, iif(q.state = 5, q.hold_kind, NULL)
-         FROM (SELECT q.connector, q.resource FROM {rows} ORDER BY q.state DESC, q.due LIMIT {}) f
-              CROSS JOIN queue q ON q.connector = f.connector AND q.resource = f.resource
-              CROSS JOIN connector c ON c.id = q.connector
-              CROSS JOIN resource r ON r.id = q.resource
-         ORDER BY q.state DESC, q.due",
-        filter.limit
-    );
-    (query, values)
+/// In which states a row can be touched like this. What is being worked on is not touched: its
+/// outcome comes in a moment.
+fn touchable(touch: &Touch) -> &'static str {
+    match touch {
+        Touch::Retry => "q.leased IS NULL AND q.state NOT IN (2, 5)",
+        Touch::Skip => "q.leased IS NULL",
+    }
 }
 
-pub(super) fn entries(
-    c: &Connection,
-    filter: &EntryFilter,
-    keys: &HashMap<OrgId, Arc<str>>,
-) -> Result<Vec<Entry>> {
-    let (query, values) = entries_query(filter, keys);
-    let mut statement = c.prepare(&query).map_err(sql)?;
-    let entry = |row: &Row<'_>| -> rusqlite::Result<Entry> {
-        let kind = kind_of(row.get(2)?);
-        let body: String = row.get(4)?;
-        let organization = OrgId(row.get(1)?);
-        let state: usize = row.get(5)?;
-        Ok(Entry {
-            connector: row.get(0)?,
-            organization: keys.get(&organization).map(ToString::to_string).unwrap_or_default(),
-            kind,
-            id: rows::public_id(row.get(3)?),
-            name: name(&body),
-            state: State::ALL.get(state).copied().unwrap_or(State::Pending),
-            reason: row.get(6)?,
-            attempts: row.get(7)?,
-            dirty_at: time(row.get(8)?),
-            due: time(row.get(9)?),
-            in_flight: row.get(10)?,
-            last_error: row.get(11)?,
-            hold_kind: row.get(12)?,
-        })
-    };
-    statement
-        .query_map(params_from_iter(values), entry)
-        .and_then(|found| found.collect())
-        .map_err(sql)
-}
-
-/// userName, or a group's displayName.
-fn name(body: &str) -> String {
-    rows::attributes(body)
-        .ok()
-        .and_then(|attributes| {
-            let name = attributes.get("userName").or_else(|| attributes.get("displayName"))?;
-            name.as_str().map(str::to_owned)
-        })
-        .unwrap_or_default()
-}
-
-/// Touches a chunk of the rows behind `after`; how many, and where the next chunk begins.
-pub(super) fn touch(
+/// The next rows behind `after` that match.
+pub(super) fn find(
     c: &Connection,
     filter: &EntryFilter,
     touch: &Touch,
-    keys: &HashMap<OrgId, Arc<str>>,
-    now: Timestamp,
-    after: Place,
-) -> Result<(u64, Option<Place>)> {
-    let (rows, values) = select(filter, keys);
-    let also = match touch {
-        Touch::Retry => "q.state NOT IN (2, 5)",
-        Touch::Skip => "1",
-    };
-    let (connector, resource) = after;
-    // What is being worked on is not touched: its outcome comes in a moment.
+    keys: &Keys,
+    (connector, resource): Place,
+) -> Result<Vec<Place>> {
+    let (mut query, values) = select(filter, keys);
+    write!(
+        query,
+        " AND {} AND (q.connector, q.resource) > ({connector}, {resource})
+         ORDER BY q.connector, q.resource",
+        touchable(touch)
+    )
+    .expect("a text takes more");
+    let text = Text::of(filter);
     let mut statement = c
-        .prepare(&format!(
-            "SELECT q.connector, q.resource, q.since FROM {rows} AND q.leased IS NULL AND {also}
-                    AND (q.connector, q.resource) > ({connector}, {resource})
-             ORDER BY q.connector, q.resource LIMIT {CHUNK}"
+        .prepare(&format!("SELECT q.connector, q.resource, q.last_error FROM {query}"))
+        .map_err(sql)?;
+    let mut found = Vec::new();
+    let mut rows = statement.query(params_from_iter(values)).map_err(sql)?;
+    while found.len() < CHUNK
+        && let Some(row) = rows.next().map_err(sql)?
+    {
+        if let Some(text) = &text {
+            let error: Option<String> = row.get(2).map_err(sql)?;
+            if !text.is_in(error.as_deref()) {
+                continue;
+            }
+        }
+        found.push((row.get(0).map_err(sql)?, row.get(1).map_err(sql)?));
+    }
+    Ok(found)
+}
+
+/// Touches these, if they still match; how many did.
+pub(super) fn touch(
+    c: &Connection,
+    found: &[Place],
+    filter: &EntryFilter,
+    touch: &Touch,
+    signed: Option<&Signed>,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<u64> {
+    let text = Text::of(filter);
+    let state = filter.state.map(|state| state as i64);
+    let mut still = c
+        .prepare_cached(&format!(
+            "SELECT q.since, q.last_error FROM queue q
+             WHERE q.connector = ?1 AND q.resource = ?2 AND (?3 IS NULL OR q.state = ?3) AND {}",
+            touchable(touch)
         ))
         .map_err(sql)?;
-    let found: Vec<(i64, i64, i64)> = statement
-        .query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .and_then(|rows| rows.collect())
-        .map_err(sql)?;
-    for &(connector, resource, since) in &found {
-        let ids = [connector, resource, millis(now)];
-        match touch {
-            // That a person says "again" answers the doubt whether an event went out. Whether an
-            // entry was written is for the connector to look up.
-            Touch::Retry => update(
-                c,
-                "UPDATE queue SET state = 0, due = ?3, attempts = 0, first_failed = NULL,
-                        waits_for = NULL,
-                        doubt = iif((SELECT every_event FROM connector WHERE id = ?1), 0, doubt)
-                 WHERE connector = ?1 AND resource = ?2",
-                ids,
-            )?,
-            Touch::Skip => skip(c, connector, resource, since, now)?,
+    let mut touched = 0;
+    for &(connector, resource) in found {
+        let row: Option<(i64, Option<String>)> = still
+            .query_row(params![connector, resource, state], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(sql)?;
+        let Some((since, error)) = row else { continue };
+        if text.as_ref().is_some_and(|text| !text.is_in(error.as_deref())) {
+            continue;
         }
+        if let Some(signed) = signed {
+            note(c, connector, resource, signed, keys, now)?;
+        }
+        touch_one(c, connector, resource, since, touch, now)?;
+        touched += 1;
     }
-    let next = found.last().filter(|_| found.len() == CHUNK);
-    Ok((found.len() as u64, next.map(|&(connector, resource, _)| (connector, resource))))
+    Ok(touched)
+}
+
+/// Where to look on, if there may be more.
+pub(super) fn next(found: &[Place]) -> Option<Place> {
+    found.last().copied().filter(|_| found.len() == CHUNK)
+}
+
+fn touch_one(
+    c: &Connection,
+    connector: i64,
+    resource: i64,
+    since: i64,
+    touch: &Touch,
+    now: Timestamp,
+) -> Result<()> {
+    let ids = [connector, resource, millis(now)];
+    match touch {
+        // That a person says "again" answers the doubt whether an event went out. Whether an
+        // entry was written is for the connector to look up.
+        Touch::Retry => update(
+            c,
+            "UPDATE queue SET state = 0, due = ?3, attempts = 0, first_failed = NULL,
+                    waits_for = NULL,
+                    doubt = iif((SELECT every_event FROM connector WHERE id = ?1), 0, doubt)
+             WHERE connector = ?1 AND resource = ?2",
+            ids,
+        ),
+        Touch::Skip => skip(c, connector, resource, since, now),
+    }
 }
 
 fn update(c: &Connection, query: &str, ids: [i64; 3]) -> Result<()> {
     c.prepare_cached(query).and_then(|mut s| s.execute(ids)).map_err(sql)?;
     Ok(())
+}
+
+/// Who did it to this row, in the same transaction.
+fn note(
+    c: &Connection,
+    connector: i64,
+    resource: i64,
+    signed: &Signed,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<()> {
+    let (subject, organization): (String, i64) = c
+        .prepare_cached(
+            "SELECT k.name, r.kind, r.public_id, r.organization
+             FROM connector k CROSS JOIN resource r WHERE k.id = ?1 AND r.id = ?2",
+        )
+        .and_then(|mut s| {
+            s.query_row([connector, resource], |row| {
+                let (name, kind): (String, i64) = (row.get(0)?, row.get(1)?);
+                let id = rows::public_id(row.get(2)?);
+                Ok((format!("{name} {}/{id}", kind_of(kind)), row.get(3)?))
+            })
+        })
+        .map_err(sql)?;
+    let row = AuditRow {
+        at: now,
+        actor: signed.by.clone(),
+        action: signed.action.to_owned(),
+        organization: keys.get(&OrgId(organization)).map(ToString::to_string),
+        subject,
+        detail: Some(signed.reason.clone()),
+    };
+    tokens::audit(c, &row)
 }
 
 /// Past this one event alone, where each event counts; else the resource is left as it is.

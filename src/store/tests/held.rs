@@ -7,8 +7,8 @@ use scim_relay_sdk::scim::ResourceKey;
 
 use super::kit::{Kit, SOUTH, arc};
 use crate::store::{
-    Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, Pick, State, Store,
-    Stored, Verdict,
+    Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, People, Pick, State,
+    Store, Stored, Verdict,
 };
 
 fn hold(kind: HoldKind, summary: &str) -> Outcome {

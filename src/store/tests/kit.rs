@@ -19,8 +19,8 @@ use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
     Backlog, Case, Claim, ConnectorId, Content, Decided, Deletion, Entry, EntryFilter, Held,
     HeldFilter, HeldPlace, ListRequest, Listing, Lookups, Memberships, NewToken, OrgId, Origin,
-    Outcome, Pick, Registration, Result, Room, Scribe, Settlement, State, Store, Stored, Touch,
-    Update, Verdict, Wanted, Written,
+    Outcome, People, Pick, Registration, Result, Room, Scribe, Settlement, State, Store, Stored,
+    Touch, Update, Verdict, Wanted, Written,
 };
 
 pub(super) const NORTH: &str = "north";
@@ -89,6 +89,12 @@ impl Kit {
         self.registered.retain(|known| known.name != registration.name);
         self.registered.push(registration);
         *self.store.register(self.registered.clone()).await.unwrap().last().unwrap()
+    }
+
+    /// Its file is gone.
+    pub(super) async fn unregister(&mut self, name: &str) {
+        self.registered.retain(|known| known.name != name);
+        self.store.register(self.registered.clone()).await.unwrap();
     }
 
     /// A connector that wants the newest state, groups and their members.
@@ -272,7 +278,7 @@ impl Kit {
 
     pub(super) async fn touch(&self, connector: ConnectorId, touch: Touch) -> u64 {
         let filter = EntryFilter { connector: Some(connector), ..EntryFilter::default() };
-        self.store.touch(filter, touch, self.now()).await.unwrap()
+        self.store.touch(filter, touch, None, self.now()).await.unwrap()
     }
 
     /// Decides about all that is held; how many were decided.

@@ -6,8 +6,8 @@ use scim_relay_sdk::connector::HoldKind;
 
 use super::kit::{Kit, held, linked, parked};
 use crate::store::{
-    Allowed, Ask, ConnectorId, EntryFilter, Outcome, Paused, Reason, Refusal, State, Store, Stored,
-    Touch, Verdict,
+    Allowed, Ask, ConnectorId, EntryFilter, Outcome, Paused, People, Reason, Refusal, State, Store,
+    Stored, Touch, Verdict,
 };
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn entries_are_found_by_state_and_by_resource() {
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.settle(&claim, parked("refused")).await;
     let find = async |connector, resource, state, limit| {
-        let filter = EntryFilter { connector, resource, state, limit };
+        let filter = EntryFilter { connector, resource, state, limit, ..EntryFilter::default() };
         let entries = kit.store.entries(filter).await.unwrap();
         entries.into_iter().map(|entry| (entry.connector, entry.name)).collect::<Vec<_>>()
     };
@@ -167,7 +167,7 @@ async fn entries_are_found_by_state_and_by_resource() {
 async fn a_pause_is_remembered() {
     let mut kit = Kit::new().await;
     let dir = kit.directory().await;
-    let paused = Paused { at: kit.now(), by: "kari".to_owned() };
+    let paused = Paused { at: kit.now(), by: "kari".to_owned(), why: None };
     kit.store.pause(dir, Some(paused.clone())).await.unwrap();
     let mut kit = kit.reopened().await;
     kit.directory().await;

@@ -100,7 +100,7 @@ async fn who_waits_for_a_person_or_is_gone_from_the_configuration_pins_nothing()
                 kit.settle(&claim, parked("410 Gone")).await;
             }
             "paused" => {
-                let paused = Paused { at: kit.now(), by: "kari".to_owned() };
+                let paused = Paused { at: kit.now(), by: "kari".to_owned(), why: None };
                 kit.store.pause(hook, Some(paused)).await.unwrap();
             }
             _ => {

@@ -6,7 +6,9 @@ use jiff::SignedDuration;
 use scim_relay_sdk::connector::MemberDelta;
 
 use super::kit::{Kit, NORTH, SOUTH, arc, linked, linked_at, parked, unlinked};
-use crate::store::{AuditRow, Claim, DriftRow, NewRun, Once, OnceKey, Reason, Store, Touch};
+use crate::store::{
+    AuditRow, Claim, DriftRow, NewRun, Once, OnceKey, People, Reason, Store, Touch,
+};
 
 fn welcome(organization: &str) -> OnceKey {
     OnceKey { connector: arc("mail"), organization: arc(organization), key: "welcome:1".to_owned() }

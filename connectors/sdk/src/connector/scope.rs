@@ -11,15 +11,24 @@ pub struct Scope {
 }
 
 impl Scope {
+    fn of(&self, kind: ResourceKind) -> Option<&Filter> {
+        match kind {
+            ResourceKind::User => self.users.as_ref(),
+            ResourceKind::Group => self.groups.as_ref(),
+        }
+    }
+
     pub fn contains(&self, resource: &Resource) -> bool {
-        let filter = match resource.key.kind {
-            ResourceKind::User => &self.users,
-            ResourceKind::Group => &self.groups,
-        };
+        let kind = resource.key.kind;
         let schemas = &resource.organization.schemas;
-        filter
-            .as_ref()
-            .is_none_or(|filter| filter.matches(&resource.whole(), schemas.of(resource.key.kind)))
+        self.of(kind).is_none_or(|filter| filter.matches(&resource.whole(), schemas.of(kind)))
+    }
+
+    /// Why a resource is not in it, in words; `None` where it is.
+    pub fn explain(&self, resource: &Resource) -> Option<String> {
+        let kind = resource.key.kind;
+        let schemas = &resource.organization.schemas;
+        self.of(kind)?.explain(&resource.whole(), schemas.of(kind))
     }
 
     /// Whether it depends on the groups a user is in.
@@ -54,6 +63,9 @@ mod tests {
                 contains,
                 "{filter}"
             );
+            for user in [ada(), elsewhere.clone()] {
+                assert_eq!(scope.explain(&user).is_none(), scope.contains(&user), "{filter}");
+            }
         }
     }
 }

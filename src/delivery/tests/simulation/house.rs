@@ -232,7 +232,11 @@ impl House {
     pub(super) async fn pause(&mut self, life: &Life, at: usize, paused: bool) {
         let line = &mut self.lines[at];
         let name = line.target.desk().name;
-        let word = paused.then(|| Paused { at: life.shared.clock.now(), by: "kari".to_owned() });
+        let word = paused.then(|| Paused {
+            at: life.shared.clock.now(),
+            by: "kari".to_owned(),
+            why: None,
+        });
         if life.store.pause(line.id, word.clone()).await.is_ok() {
             life.engine.set_paused(name, word);
             line.paused = paused;

@@ -15,8 +15,8 @@ use super::model::{Face, Known, Model};
 use super::mood::Mood;
 use super::steps::{Person, Step, What, Write};
 use crate::store::{
-    ConnectorId, Deletion, Entry, EntryFilter, Origin, Pick, Reason, RowId, State, Store, Touch,
-    Update, Verdict, Written,
+    ConnectorId, Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store,
+    Touch, Update, Verdict, Written,
 };
 
 const NAMES: u64 = 8;
@@ -176,17 +176,17 @@ impl World {
         let any: Vec<_> = entries.iter().map(key).collect();
         let now = life.now();
         match person {
-            Person::RetryAll => drop(life.store.touch(all, Touch::Retry, now).await),
+            Person::RetryAll => drop(life.store.touch(all, Touch::Retry, None, now).await),
             Person::RetryOne => {
                 let Some(key) = pick(dice, &any) else { return };
                 let one = EntryFilter { resource: Some(key), ..all };
-                drop(life.store.touch(one, Touch::Retry, now).await);
+                drop(life.store.touch(one, Touch::Retry, None, now).await);
             }
             Person::Skip => {
                 let Some(key) = pick(dice, &any) else { return };
                 let waiting = self.first_waiting(at, key.id);
                 let one = EntryFilter { resource: Some(key.clone()), ..all };
-                if matches!(life.store.touch(one, Touch::Skip, now).await, Ok(1)) {
+                if matches!(life.store.touch(one, Touch::Skip, None, now).await, Ok(1)) {
                     self.skipped.insert((at, key.id, waiting));
                 }
             }
@@ -420,7 +420,7 @@ impl World {
 
     async fn see_to_what_waits(&self, life: &Life) {
         let parked = EntryFilter { state: Some(State::Parked), ..EntryFilter::default() };
-        life.store.touch(parked, Touch::Retry, life.now()).await.unwrap();
+        life.store.touch(parked, Touch::Retry, None, life.now()).await.unwrap();
         for line in &self.house.lines {
             let (connector, state) = (Some(line.id), Some(State::Held));
             let held = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };

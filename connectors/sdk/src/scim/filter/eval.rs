@@ -32,13 +32,13 @@ impl Filter {
 
 /// What a filter is asked about.
 #[derive(Clone, Copy)]
-enum Subject<'a> {
+pub(super) enum Subject<'a> {
     Resource(&'a Attributes),
     Entry(&'a Value),
 }
 
 /// Recursion is safe here: the parser limits how deep filters nest.
-fn holds(filter: &Filter, names: Names<'_>, subject: Subject<'_>) -> bool {
+pub(super) fn holds(filter: &Filter, names: Names<'_>, subject: Subject<'_>) -> bool {
     match filter {
         Filter::And(parts) => parts.iter().all(|part| holds(part, names, subject)),
         Filter::Or(parts) => parts.iter().any(|part| holds(part, names, subject)),
@@ -61,7 +61,11 @@ fn holds(filter: &Filter, names: Names<'_>, subject: Subject<'_>) -> bool {
 }
 
 /// The values at `found`, one by one, complex ones whole.
-fn values<'a>(path: &AttrPath, found: Found<'_>, subject: Subject<'a>) -> Vec<&'a Value> {
+pub(super) fn values<'a>(
+    path: &AttrPath,
+    found: Found<'_>,
+    subject: Subject<'a>,
+) -> Vec<&'a Value> {
     let (extension, attribute, sub) = match found {
         Found::Extension(schema) => {
             let Subject::Resource(attributes) = subject else { return Vec::new() };

@@ -1,9 +1,10 @@
 //! Filters (RFC 7644 section 3.4.2.2): what they are. `parse` reads them, `print` writes them,
-//! `check` holds them against a schema, `eval` asks them about a resource, and `settled` whether a
-//! type alone gives the answer.
+//! `check` holds them against a schema, `eval` asks them about a resource, `explain` says why the answer
+//! was no, and `settled` whether a type alone gives it.
 
 mod check;
 mod eval;
+mod explain;
 mod parse;
 mod print;
 mod quirks;

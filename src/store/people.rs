@@ -1,0 +1,192 @@
+//! What people look at and what they do: the queue, one person's story, a connector that is no more.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use scim_relay_sdk::connector::{HoldKind, MemberRef, Verb};
+use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AuditRow, ConnectorId, Decided, DriftRow, HeldFilter, HeldPage, OnceKey, OrgId, Pick,
+    RequestRow, Result, RowId, RunId, RunRow, State, Stored, Verdict,
+};
+
+/// What people look at, and what they do. A part of [`Store`](super::Store).
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Rows that match: those that wait for a person first, what lies ahead last.
+    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
+    /// How many match in all.
+    async fn count_entries(&self, filter: EntryFilter) -> Result<u64>;
+    /// What a person does to the rows that match, in bounded pieces; how many there were.
+    async fn touch(
+        &self,
+        filter: EntryFilter,
+        touch: Touch,
+        signed: Option<Signed>,
+        now: Timestamp,
+    ) -> Result<u64>;
+    /// What waits for approval, page by page.
+    async fn held(&self, filter: HeldFilter) -> Result<HeldPage>;
+    /// Approves or rejects these, and writes down who did; what came of each, in their order.
+    async fn decide(
+        &self,
+        connector: ConnectorId,
+        picks: Vec<Pick>,
+        verdict: Verdict,
+        by: String,
+        now: Timestamp,
+    ) -> Result<Vec<Decided>>;
+    /// Whoever has this name or id, and who had it until they were deleted: the living first.
+    async fn named(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        name: &str,
+    ) -> Result<Vec<Known>>;
+    /// Where each connector stands with a resource.
+    async fn standings(&self, resource: RowId) -> Result<Vec<Standing>>;
+    /// The newest requests that were about a resource, or were refused under its name; oldest first.
+    async fn requests_about(
+        &self,
+        organization: OrgId,
+        kind: ResourceKind,
+        id: ResourceId,
+        name: &str,
+        limit: usize,
+    ) -> Result<Vec<RequestRow>>;
+    /// When what must happen once did (`true`), or was begun.
+    async fn once_look(&self, once: &OnceKey) -> Result<Option<(Timestamp, bool)>>;
+    /// What a connector holds something for.
+    async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>>;
+    async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
+    async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
+    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
+    /// Begins to drop all that is known of a connector: what comes back under its name is a new one.
+    /// `false` if it is enabled, and nothing was done.
+    async fn forget(&self, connector: ConnectorId) -> Result<bool>;
+    /// Drops a piece of what forgotten connectors left; `false` when nothing is left.
+    async fn drop_forgotten(&self) -> Result<bool>;
+}
+
+/// A queue row, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub connector: String,
+    pub organization: String,
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// userName or displayName, as it is now.
+    pub name: String,
+    pub state: State,
+    pub reason: String,
+    pub attempts: u32,
+    pub dirty_at: Timestamp,
+    pub due: Timestamp,
+    pub in_flight: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+    /// While it is held.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold_kind: Option<String>,
+}
+
+/// Which queue rows.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    pub connector: Option<ConnectorId>,
+    pub resource: Option<ResourceKey>,
+    pub state: Option<State>,
+    pub organization: Option<OrgId>,
+    /// A piece of the last error, in whatever case.
+    pub error: Option<String>,
+    pub limit: usize,
+}
+
+/// Whose word it was that rows were touched, for the audit log: a line for each of them.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    pub by: String,
+    /// `queue.skip`, ...
+    pub action: &'static str,
+    pub reason: String,
+}
+
+/// What a person does to queue rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// Due now, counted afresh.
+    Retry,
+    /// Given up for good; for an every-event connector past this one event alone.
+    Skip,
+}
+
+/// One row of the change log, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogRow {
+    pub seq: i64,
+    pub verb: Verb,
+    pub at: Timestamp,
+    pub attributes: Vec<String>,
+    pub joined: Vec<MemberRef>,
+    pub left: Vec<MemberRef>,
+    pub token: Option<String>,
+}
+
+/// Somebody or something that is there, or was until it was deleted.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub stored: Stored,
+    pub deleted: Option<Timestamp>,
+}
+
+/// Where a connector stands with one resource, for people.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub connector: ConnectorId,
+    pub link: Option<LinkRow>,
+    pub waits: Option<Waiting>,
+    /// A password is on its way.
+    pub password: bool,
+}
+
+/// What a connector last applied.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkRow {
+    pub address: String,
+    pub target_id: String,
+    /// `active`, `deactivated`, `removed` or `gone`.
+    pub stage: String,
+    /// In that stage.
+    pub since: Timestamp,
+    /// The newest change in it.
+    pub seq: i64,
+    /// Not known of what was applied by an early version.
+    pub applied_at: Option<Timestamp>,
+}
+
+/// A queue row with all that is about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    pub entry: Entry,
+    pub first_failed: Option<Timestamp>,
+    /// Since when it is being delivered.
+    pub delivering: Option<Timestamp>,
+    /// The last attempt may have been carried out.
+    pub in_doubt: bool,
+    /// When a person approved it as it is now.
+    pub approved_at: Option<Timestamp>,
+    pub waits_for: Option<Named>,
+    /// Who waits for it: the first of them.
+    pub awaited_by: Vec<Named>,
+    /// Changes that were not delivered yet, the oldest first; the first of them.
+    pub undelivered: Vec<LogRow>,
+}
+
+/// A resource in a sentence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Named {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    pub name: String,
+}
