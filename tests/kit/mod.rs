@@ -6,6 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod ldap_script;
 pub(crate) mod load;
 pub(crate) mod provider;
+#[expect(dead_code, reason = "the ldap connector's own tests go through it, too")]
 pub(crate) mod proxy;
 pub(crate) mod recording;
 pub(crate) mod relay;
@@ -21,7 +22,14 @@ pub(crate) mod slapd;
 #[expect(dead_code, reason = "the email connector's own tests look at more of it")]
 pub(crate) mod smtp;
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
+
+/// Tells whoever watches the run; not by `println!`, which a passing test says to nobody.
+pub(crate) fn say(line: &impl Display) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
 
 /// How long something that must happen may take. A slow machine sets SCIM_RELAY_TEST_PATIENCE, in
 /// seconds.

@@ -24,6 +24,9 @@ pub(crate) enum Way {
     Swallowed,
     /// Each piece takes this long.
     Slow(Duration),
+    /// The connection is reset once the client has sent so many bytes on it; the last of them do not
+    /// arrive.
+    CutAfterSent(usize),
     /// The connection is reset once the server has sent so many bytes on it, which do not arrive.
     CutAfterAnswered(usize),
 }
@@ -112,7 +115,10 @@ async fn carry(client: TcpStream, server: String, ways: watch::Receiver<Way>) {
             () = closing.cancelled() => {}
         }
     };
-    let sent = pass(from_client, to_server, ways.clone(), cut.clone(), |_| None);
+    let sent = pass(from_client, to_server, ways.clone(), cut.clone(), |way| match way {
+        Way::CutAfterSent(bytes) => Some(bytes),
+        _ => None,
+    });
     let answered = pass(from_server, to_client, ways, cut, |way| match way {
         Way::CutAfterAnswered(bytes) => Some(bytes),
         _ => None,
@@ -143,7 +149,7 @@ async fn pass(
         match way {
             Way::Swallowed => return cut.cancelled().await,
             Way::Slow(time) => tokio::time::sleep(time).await,
-            Way::Open | Way::Refused | Way::CutAfterAnswered(_) => {}
+            Way::Open | Way::Refused | Way::CutAfterSent(_) | Way::CutAfterAnswered(_) => {}
         }
         so_far += length;
         if limit(way).is_some_and(|limit| so_far >= limit) {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use crate::kit::disk::Disk;
 use crate::kit::provider::{Answer, Provider};
 use crate::kit::recording::{Cut, Recording, Unsynced};
 use crate::kit::relay::Setup;
+use crate::kit::say;
 use crate::kit::targets::{UNLIMITED, webhook};
 use crate::kit::webhooks::{Event, Webhooks};
 
@@ -28,7 +28,7 @@ const LIFE: usize = 5;
 /// How many images are looked at.
 fn images() -> u64 {
     let number = std::env::var("SCIM_RELAY_TEST_IMAGES");
-    number.map_or(60, |number| number.parse().expect("SCIM_RELAY_TEST_IMAGES is a number"))
+    number.map_or(40, |number| number.parse().expect("SCIM_RELAY_TEST_IMAGES is a number"))
 }
 
 /// What a provider knows of somebody it has pushed.
@@ -254,11 +254,6 @@ fn integrity(data: &Path) -> Vec<String> {
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .expect("it can be checked");
     if said == "ok" { Vec::new() } else { vec![said] }
-}
-
-/// Not by `println!`, which a passing test says to nobody.
-fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").expect("stderr takes it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,6 @@
 //! The relay with a target of each kind, and the census: whether they all have what they should.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -11,6 +9,7 @@ use super::book::{Book, Fault};
 use super::ledger::{Known, Ledger};
 use super::receiver::Receiver;
 use crate::kit::relay::{Relay, Setup};
+use crate::kit::say;
 use crate::kit::slapd::{ADMIN, RELAY, SUFFIX, Slapd};
 use crate::kit::smtp;
 use crate::kit::targets::{UNLIMITED, events_to, ldap, mail};
@@ -19,11 +18,6 @@ use crate::kit::targets::{UNLIMITED, events_to, ldap, mail};
 const SENDERS: usize = 8;
 /// Events that one change makes, at most.
 const EVENTS: usize = 3;
-
-/// Tells whoever watches the run.
-pub(super) fn say(line: &impl Display) {
-    drop(writeln!(std::io::stderr(), "{line}"));
-}
 
 pub(super) struct House {
     pub(super) relay: Relay,

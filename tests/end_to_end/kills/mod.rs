@@ -9,6 +9,7 @@ mod rounds;
 mod school;
 mod soak;
 mod stops;
+mod upgrades;
 
 use crate::kit::dice::seed;
 use rounds::{MOMENTS, Rounds};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::Method;
 use tokio::task::JoinSet;
 
-use super::house::say;
 use crate::kit::dice::{Dice, seed};
 use crate::kit::provider::Provider;
 use crate::kit::relay::{Relay, Setup};
+use crate::kit::say;
 use crate::kit::slapd::{SUFFIX, Slapd};
 use crate::kit::targets::{ldap, webhook};
 use crate::kit::until;

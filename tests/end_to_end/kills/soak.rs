@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::house::say;
 use super::removals::kills_in_the_middle_of_a_mass_deletion;
 use super::rounds::{MOMENTS, Rounds};
 use super::stops::sigterm_under_load;
+use super::upgrades::kills_in_an_upgrade;
 use crate::kit::dice::seed;
+use crate::kit::say;
+use crate::mails::kills_between_the_text_and_its_answer;
 
 /// Rounds between two looks at the targets.
 const CENSUS: usize = 50;
@@ -35,6 +37,18 @@ async fn fifty_kills_in_the_middle_of_a_mass_deletion() {
 #[ignore = "for hours: tests/soak"]
 async fn fifty_ends_under_load() {
     sigterm_under_load(50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "for hours: tests/soak"]
+async fn fifty_kills_in_an_upgrade() {
+    kills_in_an_upgrade(50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "for hours: tests/soak"]
+async fn fifty_kills_between_the_text_of_a_mail_and_its_answer() {
+    kills_between_the_text_and_its_answer(50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

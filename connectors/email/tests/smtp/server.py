@@ -49,6 +49,8 @@ class Handler:
             await asyncio.sleep(3600)
         if any(address.startswith("later@") for address in envelope.rcpt_tos):
             return "451 4.3.0 try later"
+        slow = any(address.startswith("slow") for address in envelope.rcpt_tos)
+        await asyncio.sleep(0.1 * slow)
         mail = {
             "connection": connections.setdefault(session.peer, len(connections) + 1),
             "tls": session.ssl is not None or mode == "implicit",
@@ -60,6 +62,7 @@ class Handler:
         }
         with open(out, "a") as file:
             file.write(json.dumps(mail) + "\n")
+        await asyncio.sleep(0.1 * slow)
         # What a server does with a connection that lies idle, the next time it is used.
         for way in ("leave@", "drop@"):
             if any(address.startswith(way) for address in envelope.rcpt_tos):

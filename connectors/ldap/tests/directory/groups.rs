@@ -1,13 +1,16 @@
 //! Groups: members that come and go by value, and the one that stands for nobody.
 
+use std::collections::BTreeSet;
+
 use scim_relay_sdk::connector::{
-    Action, Connector, Delivered, HoldKind, Member, MemberDelta, MemberRemovals, Work,
+    Action, Connector, Decision, Delivered, HoldKind, Member, MemberDelta, MemberRemovals, Work,
 };
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use scim_relay_sdk::testing::{ada, choir, deleted, group_work, member_conformance, present};
 use uuid::Uuid;
 
 use crate::kit::{Target, USERS, WorkExt as _, address, held, member, person, with};
+use crate::proxy::{Proxy, Way};
 use crate::slapd::{Options, RELAY, Slapd};
 
 const BASE: &str = "ou=groups,dc=example,dc=org";
@@ -43,6 +46,10 @@ fn changed(joined: &[&Delivered], left: &[&Delivered]) -> Work {
 
 fn all(members: &[&Delivered]) -> Work {
     group_work(choir(), MemberDelta::All(members.iter().map(|person| member(person)).collect()))
+}
+
+fn names(members: &[Member]) -> BTreeSet<String> {
+    members.iter().map(|member| member.address.clone()).collect()
 }
 
 fn members(slapd: &Slapd) -> Vec<String> {
@@ -184,6 +191,43 @@ async fn a_large_group_is_written_in_parts() {
         .await
         .unwrap();
     assert_eq!(members(&slapd), [RELAY]);
+}
+
+#[tokio::test]
+async fn a_large_change_that_is_cut_off_half_way_shortens_no_list_and_ends_whole() {
+    let slapd = Slapd::start().await;
+    let proxy = Proxy::before(&slapd.tls_url()).await;
+    let mut target = Target::of(&slapd);
+    target.head = proxy.on_the_way(&target.head);
+    let connector = target.connect();
+    let crowd = strangers(5_050);
+    let (before, after) = (&crowd[..1_500], &crowd[50..]);
+    let stay = names(&crowd[50..1_500]);
+    let changes = [
+        MemberDelta::All(after.to_vec()),
+        MemberDelta::Changed { joined: crowd[1_500..].to_vec(), left: crowd[..50].to_vec() },
+    ];
+    for change in changes {
+        let everybody = MemberDelta::All(before.to_vec());
+        let made = connector.deliver(&group_work(choir(), everybody)).await.unwrap();
+        let change = group_work(choir(), change).linked(&made);
+
+        // That is two parts of the change and half of the next, so each attempt gets a bit further.
+        proxy.turn(Way::CutAfterSent(130_000));
+        let mut attempts = 0;
+        while let Err(error) = connector.deliver(&change).await {
+            let decision = error.decision();
+            assert!(matches!(decision, Decision::Retry { .. } | Decision::PauseTarget), "{error}");
+            let held: BTreeSet<String> = members(&slapd).into_iter().collect();
+            assert!(held.is_superset(&stay) && held.len() >= 1_500, "{} are left", held.len());
+            attempts += 1;
+            assert!(attempts < 20, "it gets nowhere: {error}");
+        }
+        assert!(attempts > 0, "it was cut off {attempts} times");
+        proxy.turn(Way::Open);
+        assert_eq!(members(&slapd).into_iter().collect::<BTreeSet<_>>(), names(after));
+        connector.deliver(&deleted(choir()).linked(&made)).await.unwrap();
+    }
 }
 
 #[tokio::test]

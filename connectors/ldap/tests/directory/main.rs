@@ -5,6 +5,9 @@
     reason = "these are tests; the lint's exception does not reach helpers"
 )]
 
+#[path = "../../../../tests/kit/proxy.rs"]
+#[expect(dead_code, reason = "the relay's own tests know more troubles")]
+mod proxy;
 #[path = "../slapd/mod.rs"]
 mod slapd;
 

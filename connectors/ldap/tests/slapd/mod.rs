@@ -135,6 +135,19 @@ impl Slapd {
     /// The server takes connections and answers nothing.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
+        // Each of its threads stops when it gets to it, and answers until then.
+        let id = self.process.as_ref().expect("slapd runs").id();
+        let threads = PathBuf::from(format!("/proc/{id}/task"));
+        let stopped = |thread: std::io::Result<fs::DirEntry>| {
+            let file = thread.expect("a thread").path().join("stat");
+            // One that has ended meanwhile answers nothing either.
+            let Ok(state) = fs::read_to_string(file) else { return true };
+            let (_, state) = state.rsplit_once(") ").expect("its name is in brackets");
+            state.starts_with('T')
+        };
+        while !fs::read_dir(&threads).expect("Linux tells").all(stopped) {
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn resume(&self) {
