@@ -22,6 +22,13 @@ pub(super) fn set_back(c: &Connection, by: i64, now: Timestamp) -> Result<()> {
             [by, millis(now)],
         )
         .map_err(sql)?;
+    // Else what was removed just now would count, and an approval hold, until it has caught up.
+    c.execute("UPDATE removal SET at = at - ?1 WHERE at > ?2", [by, millis(now)]).map_err(sql)?;
+    c.execute(
+        "UPDATE queue SET approved_at = approved_at - ?1 WHERE hold_kind IS NOT NULL AND approved_at > ?2",
+        [by, millis(now)],
+    )
+    .map_err(sql)?;
     tracing::warn!(
         seconds = by / 1_000,
         rows,

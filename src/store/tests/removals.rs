@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use scim_relay_sdk::connector::{Action, HoldKind, Link, Stage};
 
 use super::kit::{Kit, directory, held, hook, link, linked, linked_at, unlinked};
@@ -79,6 +80,20 @@ async fn as_many_as_an_hour_allows_go_and_the_next_hour_allows_more() {
     assert_eq!(kit.stands(dir, REMOVAL).await, (1, 0, 0));
     kit = kit.reopened().await;
     assert_eq!(kit.stands(dir, REMOVAL).await, (1, 0, 0), "it is on disk");
+}
+
+#[tokio::test]
+async fn an_hour_is_no_longer_for_a_clock_that_is_set_back() {
+    let (kit, dir, people) = people(3).await;
+    for person in &people {
+        kit.delete(person).await;
+    }
+    assert!(kit.deprovision(dir, &people[0], 3).await);
+    kit.clock.set(kit.now() - SignedDuration::from_hours(24 * 365));
+    assert!(!kit.deprovision(dir, &people[1], 2).await, "it was done just now");
+    assert_eq!(kit.stands(dir, REMOVAL).await, (1, 2, 1));
+    kit.pass(Duration::from_mins(61));
+    assert_eq!(kit.stands(dir, REMOVAL).await, (0, 2, 1));
 }
 
 #[tokio::test]
