@@ -72,11 +72,14 @@ impl Screen {
         drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
     }
 
-    /// Whether a person at a terminal says yes to a question; nobody else is asked.
+    /// Whether a person at a terminal says yes to a question. Where there is none to ask, what needs
+    /// an answer needs `--yes`.
     #[expect(clippy::unused_self, reason = "only who was handed a screen speaks")]
     pub(super) fn confirmed(&self, question: &str) -> Result<bool> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Ok(true);
+            return Err(Failure::Usage(format!(
+                "{question} There is no terminal to ask at: `--yes` says yes"
+            )));
         }
         drop(io::stderr().write_all(format!("{question} [y/N] ").as_bytes()));
         let mut answer = String::new();

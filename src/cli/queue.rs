@@ -1,5 +1,7 @@
 //! `queue`: what is still to be delivered, and what a person may do about it.
 
+use std::num::NonZeroUsize;
+
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Subcommand};
 use scim_relay::clock::{Clock as _, SystemClock};
@@ -25,8 +27,8 @@ pub(super) enum Command {
         #[command(flatten)]
         which: Which,
         /// So many at most
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
+        #[arg(long, value_name = "N", default_value = "100")]
+        limit: NonZeroUsize,
         /// For programs
         #[arg(long)]
         json: bool,
@@ -125,7 +127,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result {
     let (client, screen) = (context.client()?, &context.screen);
     match command {
         Command::List { connector, resource, which, limit, json } => {
-            let rows = QueueQuery { connector, resource, limit: Some(limit), ..which.query() };
+            let rows =
+                QueueQuery { connector, resource, limit: Some(limit.get()), ..which.query() };
             let QueuePage { total, entries } = page(&client, &rows).await?;
             if json {
                 screen.json(&entries)?;

@@ -53,8 +53,8 @@ fn of_connector(now: Timestamp, connector: &ConnectorStatus) -> Vec<(Urgency, St
         "refused" => say(
             Urgency::Refused,
             format!(
-                "the target refuses our credentials, first{ago} ({error}); put the right ones in \
-                 place, then `scim-relay connector resume {name}` or a restart"
+                "the target turns us away, first{ago} ({error}); nothing is lost: put that right, then \
+                 `scim-relay connector resume {name}` or a restart"
             ),
         ),
         "down" => {

@@ -9,6 +9,8 @@ use crate::store::{Entry, EntryFilter, Known, Signed, State, Touch};
 /// Rows of a list, unless more are asked for.
 const LIMIT: usize = 100;
 
+const HELD: &str = "what is held is not tried again but approved: `scim-relay held approve`";
+
 /// Which rows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct QueueQuery {
@@ -61,10 +63,7 @@ impl Operator {
     /// Due now, counted afresh. How many rows.
     pub async fn retry(&self, actor: &Actor, query: &QueueQuery) -> Result<u64> {
         if query.state.as_deref() == Some(State::Held.word()) {
-            return Err(OperatorError::Invalid(
-                "what is held is not tried again but approved: `scim-relay held approve`"
-                    .to_owned(),
-            ));
+            return Err(OperatorError::Invalid(HELD.to_owned()));
         }
         let rows = self.touch(query, Touch::Retry, None).await?;
         self.note(actor, "queue.retry", None, describe(query), Some(format!("{rows} rows")))
@@ -98,8 +97,13 @@ impl Operator {
         signed: Option<Signed>,
     ) -> Result<u64> {
         let filter = self.filter(query).await?;
-        let rows = self.store.touch(filter, touch, signed, self.clock.now()).await?;
+        let is_retry = matches!(touch, Touch::Retry);
+        let rows = self.store.touch(filter.clone(), touch, signed, self.clock.now()).await?;
         if rows == 0 {
+            let held = EntryFilter { state: Some(State::Held), limit: 1, ..filter };
+            if is_retry && !self.store.entries(held).await?.is_empty() {
+                return Err(OperatorError::Invalid(HELD.to_owned()));
+            }
             return Err(OperatorError::NotFound(format!(
                 "nothing in the queue matches {}, or it is being delivered at this moment",
                 describe(query)

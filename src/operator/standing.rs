@@ -73,8 +73,8 @@ pub(super) fn advice(waits: &Waiting, connector_state: &str, every_event: bool) 
             "{name} does not answer, and is tried until it does: this goes on by itself then."
         )),
         "refused" => all.push(format!(
-            "{name} refuses our credentials: put the right ones in place, then `scim-relay connector \
-             resume {name}`."
+            "{name} turns us away: `scim-relay status` says why. Put that right, then `scim-relay \
+             connector resume {name}`."
         )),
         _ => {}
     }
@@ -110,6 +110,13 @@ pub(super) fn advice(waits: &Waiting, connector_state: &str, every_event: bool) 
             )),
             None => all.push("It goes on when another one has been delivered.".to_owned()),
         },
+        State::Parked if entry.rejected => {
+            all.push(format!(
+                "A person rejected it: it stays as it is until the provider wants something else. \
+                 `scim-relay held approve {row}` lets it happen after all."
+            ));
+            all.push(skip);
+        }
         State::Parked => {
             all.push(format!(
                 "It was given up. When what the error says is mended: `scim-relay queue retry {row}`."

@@ -89,6 +89,8 @@ pub struct Entry {
     /// While it is held.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hold_kind: Option<String>,
+    /// Parked because a person rejected it.
+    pub rejected: bool,
 }
 
 /// Which queue rows.

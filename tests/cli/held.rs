@@ -70,6 +70,23 @@ fn an_entry_that_was_there_before_waits_until_it_is_approved() {
 }
 
 #[test]
+fn whoever_rejected_something_may_think_again() {
+    let relay = held(&names(&["ola"]));
+    let ola = key_of(&relay, "ola");
+    let retried = relay.run(&["queue", "retry", "directory", &ola]);
+    assert!(retried.code == 1 && retried.err.contains("but approved"), "{}", retried.err);
+    relay.does(&["held", "reject", "directory", &ola, "--reason", "that is somebody else"]);
+    relay.has(0, "parked", 1);
+    let shown = relay.does(&["queue", "show", "directory", &ola]);
+    assert!(shown.contains("A person rejected it"), "{shown}");
+    relay.does(&["held", "approve", "directory", &ola]);
+    relay.has(0, "parked", 0);
+    relay.has(0, "pending", 0);
+    let people = fs::read_to_string(relay.path().join("connectors.d/people.ldif")).unwrap();
+    assert!(people.contains("cn: Kari Nordmann"), "taken over: {people}");
+}
+
+#[test]
 fn a_decision_that_comes_to_nothing_says_so() {
     let relay = held(&names(&["kari", "ola"]));
     let kari = key_of(&relay, "kari");
@@ -148,9 +165,12 @@ fn more_than_a_person_sees_at_a_glance_is_asked_about_at_a_terminal() {
 }
 
 #[test]
-fn yes_is_an_answer_beforehand_and_a_program_is_not_asked() {
+fn without_a_terminal_nobody_is_asked_and_yes_must_be_said_beforehand() {
     let many: Vec<String> = (0..12).map(|number| format!("pupil{number}")).collect();
     let relay = held(&many);
+    let unasked = relay.run(&["held", "approve", "directory", "--all"]);
+    assert!(unasked.code == 2 && unasked.err.contains("`--yes`"), "{}", unasked.err);
+    relay.has(0, "held", 12);
     let six: Vec<String> = many[..6].iter().map(|name| key_of(&relay, name)).collect();
     let six: Vec<&str> = six.iter().map(String::as_str).collect();
     let some = relay.run(&[&["held", "approve", "directory"][..], &six].concat());

@@ -171,7 +171,7 @@ async fn an_expired_password_pauses_its_connector_alone_until_it_is_renewed() {
     until("the receiver was told", async || hooks.story("grace") == ["user.created"]).await;
     assert_eq!(relay.connector("events")["state"], "up");
     let attention = relay.json(&["status"])["attention"].to_string();
-    assert!(attention.contains("refuses our credentials"), "{attention}");
+    assert!(attention.contains("the target turns us away"), "{attention}");
     assert_eq!(relay.backlog("directory", "parked"), 0, "it is nobody's fault");
     assert_eq!(relay.backlog("directory", "pending"), 1);
 

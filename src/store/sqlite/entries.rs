@@ -189,7 +189,8 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
     c.prepare_cached(
         "SELECT c.name, r.organization, r.kind, r.public_id, r.body, q.state, q.reason, q.attempts,
                 q.dirty_at, q.due, q.leased IS NOT NULL, q.last_error,
-                iif(q.state = 5, q.hold_kind, NULL)
+                iif(q.state = 5, q.hold_kind, NULL),
+                q.state = 4 AND q.last_error = 'rejected: ' || q.rejected
          FROM queue q JOIN connector c ON c.id = q.connector JOIN resource r ON r.id = q.resource
          WHERE q.connector = ?1 AND q.resource = ?2",
     )
@@ -212,6 +213,7 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
                 in_flight: row.get(10)?,
                 last_error: row.get(11)?,
                 hold_kind: row.get(12)?,
+                rejected: row.get::<_, Option<bool>>(13)?.unwrap_or_default(),
             })
         })
     })

@@ -144,7 +144,7 @@ pub(super) fn decide(
     Ok(decided)
 }
 
-/// A row that is held.
+/// A row that is held, or was and was rejected: whoever rejected it may think again.
 struct Waiting {
     resource: i64,
     mark: i64,
@@ -177,11 +177,12 @@ pub(super) const FIND: &str = "
     FROM resource r INDEXED BY resource_public_id
          CROSS JOIN queue q ON q.connector = ?1 AND q.resource = r.id
     WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4
-          AND q.state = 5 AND q.leased IS NULL";
+          AND q.leased IS NULL
+          AND (q.state = 5 OR q.state = 4 AND q.last_error = 'rejected: ' || q.rejected)";
 
 fn approve(c: &Connection, connector: i64, resource: i64, now: Timestamp) -> Result<()> {
     c.prepare_cached(
-        "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3
+        "UPDATE queue SET state = 0, due = ?3, approved = mark, approved_at = ?3, rejected = NULL
          WHERE connector = ?1 AND resource = ?2",
     )
     .and_then(|mut s| s.execute([connector, resource, millis(now)]))

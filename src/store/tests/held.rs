@@ -8,7 +8,7 @@ use scim_relay_sdk::scim::ResourceKey;
 use super::kit::{Kit, SOUTH, arc};
 use crate::store::{
     Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, People, Pick, State,
-    Store, Stored, Verdict,
+    Store, Stored, Touch, Verdict,
 };
 
 fn hold(kind: HoldKind, summary: &str) -> Outcome {
@@ -175,4 +175,28 @@ async fn an_approval_that_came_to_nothing_is_told_where_it_is_asked_again() {
     // That was said; what is held for later is something else.
     kit.change(&ada, "ada", "once more").await;
     assert_eq!(summary(&kit).await, "delete `uid=ada`");
+}
+
+#[tokio::test]
+async fn what_was_rejected_may_be_approved_after_all_and_what_was_given_up_may_not() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
+    hold_all(&kit, dir, HoldKind::Removal).await;
+    let no = || Verdict::Reject("they stay".to_owned());
+    decide(&kit, dir, vec![pick(&ada, None), pick(&bob, None)], no()).await;
+    assert!(kit.entries(dir).await.iter().all(|entry| entry.rejected));
+    kit.touch(dir, Touch::Retry).await;
+    for claim in kit.claim(dir).await {
+        let error =
+            if claim.resource == ada.row { "rejected: they stay" } else { "no such object" };
+        kit.settle(&claim, Outcome::Parked { error: error.to_owned() }).await;
+    }
+
+    let both = vec![pick(&ada, None), pick(&bob, None)];
+    let decided = decide(&kit, dir, both, Verdict::Approve).await;
+    assert_eq!(decided, [Decided::Done, Decided::NotHeld]);
+    let claim = kit.claim_of(dir, &ada).await.expect("it is to be delivered");
+    let ask = Ask { kind: HoldKind::Removal, count: 1, limit: 0 };
+    assert_eq!(kit.store.allow(&claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
 }

@@ -42,7 +42,7 @@ async fn a_configuration_that_would_rename_everybody_renames_no_more_than_the_li
         relay.is_idle() && school.held().len() == moved() + 1
     })
     .await;
-    school.command(&["held", "approve", "directory", "--all"]);
+    school.command(&["held", "approve", "directory", "--all", "--yes"]);
     until("all are where they were", async || moved() == 0).await;
     assert_eq!(school.there(), pupils.len());
 }
@@ -86,7 +86,7 @@ async fn a_purge_is_a_removal() {
     .await;
     assert!(school.there() >= 18, "{} are left", school.there());
     assert_eq!(slapd.search(SUFFIX, "(pwdAccountLockedTime=*)").len(), school.held().len());
-    school.command(&["held", "approve", "directory", "--all"]);
+    school.command(&["held", "approve", "directory", "--all", "--yes"]);
     until("they are purged", async || school.there() == 12).await;
 }
 

@@ -41,7 +41,7 @@ async fn who_joins_arrives_and_who_should_leave_stays_until_it_is_approved() {
     assert!(metrics.contains(gauge), "{metrics}");
 
     school.holds(1).await;
-    school.command(&["held", "approve", "directory", "--kind", "member_removal"]);
+    school.command(&["held", "approve", "directory", "--kind", "member_removal", "--yes"]);
     school.holds(0).await;
     let left = slapd.one("(cn=choir)");
     let mut expected: Vec<String> = [22, 23, 24, 25, 26, 28]
@@ -67,7 +67,7 @@ async fn a_few_leave_without_a_word_and_a_group_that_is_deleted_counts_its_membe
     provider.delete(&format!("Groups/{choir}")).await.expect(204);
     school.holds(1).await;
     assert_eq!(members(&school), 18);
-    school.command(&["held", "approve", "directory", "--all"]);
+    school.command(&["held", "approve", "directory", "--all", "--yes"]);
     school.holds(0).await;
     assert_eq!(slapd.search(SUFFIX, "(cn=choir)"), []);
 }

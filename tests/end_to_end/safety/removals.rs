@@ -136,7 +136,7 @@ async fn a_receiver_of_events_is_not_told_of_more_than_the_limit_either() {
     let gone = told();
     assert!(gone <= LIMIT, "{gone} were told of");
     assert_eq!(held_at(&relay, "events").len(), 25 - gone);
-    relay.command(&["held", "approve", "events", "--all"]);
+    relay.command(&["held", "approve", "events", "--all", "--yes"]);
     until("all are told of", async || told() == 25).await;
 }
 
