@@ -120,7 +120,8 @@ async fn what_changed_on_the_disk_is_served_to_nobody() {
     let anywhere = (0..PLACES / 2).map(|_| dice.throw(database.len()));
     // And where it would be seen: in the titles, wherever they stand.
     let titles_at = database.windows(4).enumerate().filter(|(_, piece)| piece == b"Coun");
-    let places: Vec<_> = anywhere.chain(titles_at.map(|(at, _)| at)).collect();
+    // And the kind of the second page, which is in use.
+    let places: Vec<_> = anywhere.chain([4_096]).chain(titles_at.map(|(at, _)| at)).collect();
     let (mut refused, mut put_off) = (0, 0);
     for at in places {
         let mut broken = sound.clone();
