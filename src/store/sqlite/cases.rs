@@ -56,6 +56,7 @@ pub(super) fn case(c: &Connection, claim: &Claim, organization: &Arc<str>) -> Re
                 "lastModified": change.at.to_string(),
             }),
         );
+        case.bygone = bygone(c, claim, &change, organization)?;
         case.change = Some(change);
         return Ok(Some(case));
     }
@@ -250,6 +251,36 @@ fn members_of(
     Ok(Told { members, bygone, upto })
 }
 
+/// Of those whose leaving is an event: who is gone from the receiver, too, and was counted as that.
+fn bygone(
+    c: &Connection,
+    claim: &Claim,
+    change: &Change,
+    organization: &Arc<str>,
+) -> Result<BTreeSet<String>> {
+    let mut bygone = BTreeSet::new();
+    for member in &change.left {
+        let Some(row) = row_of(c, claim, &member.value)? else { continue };
+        if let Some((member, stage)) = entry(c, claim.connector, row, organization)?
+            && stage != ACTIVE
+        {
+            bygone.insert(member.key.id.to_string());
+        }
+    }
+    Ok(bygone)
+}
+
+fn row_of(c: &Connection, claim: &Claim, id: &str) -> Result<Option<i64>> {
+    let Some(id) = ResourceId::parse(id) else { return Ok(None) };
+    c.prepare_cached(
+        "SELECT id FROM resource WHERE organization = ?1 AND kind IN (0, 1) AND public_id = ?2",
+    )
+    .and_then(|mut s| {
+        s.query_row(params![claim.organization.0, id.0.as_bytes()], |row| row.get(0)).optional()
+    })
+    .map_err(sql)
+}
+
 fn is_members_address(c: &Connection, claim: &Claim, address: &str) -> Result<bool> {
     c.prepare_cached(IS_MEMBERS_ADDRESS)
         .and_then(|mut s| {
@@ -276,16 +307,7 @@ fn touched(c: &Connection, claim: &Claim) -> Result<BTreeSet<i64>> {
     for member in changes.into_iter().flat_map(|(joined, left)| {
         resources::references(joined).into_iter().chain(resources::references(left))
     }) {
-        let Some(id) = ResourceId::parse(&member.value) else { continue };
-        let row: Option<i64> = c
-            .prepare_cached(
-                "SELECT id FROM resource WHERE organization = ?1 AND kind IN (0, 1) AND public_id = ?2",
-            )
-            .and_then(|mut s| {
-                s.query_row(params![claim.organization.0, id.0.as_bytes()], |row| row.get(0)).optional()
-            })
-            .map_err(sql)?;
-        rows.extend(row);
+        rows.extend(row_of(c, claim, &member.value)?);
     }
     rows.extend(marked(c, claim)?);
     Ok(rows)

@@ -444,6 +444,25 @@ async fn who_leaves_a_group_costs_nothing_where_their_own_entry_was_counted_or_s
 }
 
 #[tokio::test]
+async fn an_event_of_who_left_a_group_costs_nothing_once_the_receiver_heard_that_they_are_gone() {
+    let mut kit = Kit::new().await;
+    let hook = kit.hook().await;
+    let people = kit.users(2).await;
+    let [ada, bob] = &people[..] else { unreachable!("two people") };
+    let choir = kit.group("choir", &[ada, bob]).await;
+    kit.deliver_all(hook).await;
+    kit.delete(ada).await;
+    let claim = kit.claim_of(hook, &choir).await.unwrap();
+    assert!(kit.case(&claim).await.bygone.is_empty(), "it has not heard of Ada yet");
+    kit.settle(&claim, held(MEMBERS, 1)).await;
+    assert!(kit.deprovision(hook, ada, 10).await);
+    kit.decide(hook, Verdict::Approve).await;
+    let claim = kit.claim_of(hook, &choir).await.unwrap();
+    let case = kit.case(&claim).await;
+    assert_eq!(case.bygone.into_iter().collect::<Vec<_>>(), [ada.id.to_string()]);
+}
+
+#[tokio::test]
 async fn whoever_was_there_before_the_connector_is_its_first_run_until_it_holds_something_of_them()
 {
     let mut kit = Kit::new().await;
