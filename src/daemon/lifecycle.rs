@@ -1,5 +1,6 @@
 //! From READY to the end: signals, the watchdog, and a stop that loses nothing.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +25,12 @@ impl Daemon {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.reload_by_signal().await,
+                _ = hangup.recv() => {
+                    let stops = again(&mut terminate, &mut interrupt);
+                    if self.reload_unless(stops, &mut watchdog).await.is_break() {
+                        break;
+                    }
+                }
                 () = tick(&mut watchdog) => tell(&[NotifyState::Watchdog]),
             }
         }
@@ -45,6 +51,24 @@ impl Daemon {
             }
         }
         ExitCode::SUCCESS
+    }
+
+    /// Deliveries in flight and a full disk may hold it up for longer than systemd, or whoever stops
+    /// the daemon, would wait.
+    async fn reload_unless(
+        &self,
+        stops: impl Future<Output = ()>,
+        watchdog: &mut Option<tokio::time::Interval>,
+    ) -> ControlFlow<()> {
+        let mut stops = std::pin::pin!(stops);
+        let mut reload = std::pin::pin!(self.reload_by_signal());
+        loop {
+            tokio::select! {
+                () = &mut reload => return ControlFlow::Continue(()),
+                () = &mut stops => return ControlFlow::Break(()),
+                () = tick(watchdog) => tell(&[NotifyState::Watchdog]),
+            }
+        }
     }
 
     async fn reload_by_signal(&self) {

@@ -1,15 +1,21 @@
 //! A new configuration in the place of the old one: whole, or not at all.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scim_relay_sdk::connector::chain;
 use tokio_util::sync::CancellationToken;
 
 use super::{Daemon, build, connectors::KINDS};
-use crate::config::{self, Diagnostic, Severity};
+use crate::config::{self, Config, Diagnostic, Severity};
 use crate::http;
 use crate::operator::Runtime;
 use crate::reconcile::{self, Due};
+use crate::store::StoreError;
+
+/// A store that ceased to take writes while the lanes were changed is tried again.
+const BEGINS_AGAIN: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Reads the configuration again. What is wrong with it is returned, and the old one stays in
@@ -29,6 +35,10 @@ impl Daemon {
         }
         warnings.extend(needs_a_restart(&old.config, &config));
 
+        // A store that takes no writes cannot be told of the new lanes, so the old ones go on.
+        if let Err(error) = self.store.writable().await {
+            return Err(vec![refused(file, &error)]);
+        }
         // The old lanes end before the new ones begin, so that no item is in two hands.
         self.generation.load().cancel();
         old.engine.stop().await;
@@ -36,13 +46,9 @@ impl Daemon {
         let runtime = match build::runtime(config, connectors, &self.lanes).await {
             Ok(runtime) => runtime,
             Err(error) => {
-                // The store does not take writes: go on as before, as far as that goes.
-                let again = build::connectors(&old.config, self.credentials.as_deref())?;
-                if let Ok(runtime) = build::runtime(old.config.clone(), again, &self.lanes).await {
-                    self.go_by(runtime, build::limits(&old.config));
-                }
+                self.go_on_by(&old.config).await;
                 self.keep_time();
-                return Err(vec![Diagnostic::about(file, error.to_string())]);
+                return Err(vec![refused(file, &error)]);
             }
         };
         self.go_by(runtime, limits);
@@ -52,6 +58,28 @@ impl Daemon {
         }
         self.keep_time();
         Ok(warnings)
+    }
+
+    /// Without lanes nothing is delivered: this does not end before there are some again.
+    async fn go_on_by(&self, old: &Config) {
+        loop {
+            match self.begin_again(old).await {
+                Ok(runtime) => return self.go_by(runtime, build::limits(old)),
+                Err(mistakes) => {
+                    for mistake in mistakes {
+                        tracing::error!("nothing is delivered just now; trying again: {mistake}");
+                    }
+                }
+            }
+            tokio::time::sleep(BEGINS_AGAIN).await;
+        }
+    }
+
+    async fn begin_again(&self, old: &Config) -> Result<Runtime, Vec<Diagnostic>> {
+        let connectors = build::connectors(old, self.credentials.as_deref())?;
+        build::runtime(old.clone(), connectors, &self.lanes)
+            .await
+            .map_err(|error| vec![refused(&old.file, &error)])
     }
 
     /// What comes in from now on goes by this.
@@ -94,7 +122,11 @@ impl Daemon {
     }
 }
 
-fn needs_a_restart(old: &config::Config, new: &config::Config) -> Vec<Diagnostic> {
+fn refused(file: &Path, error: &StoreError) -> Diagnostic {
+    Diagnostic::about(file, error.to_string()).help("reload once the disk has room again")
+}
+
+fn needs_a_restart(old: &Config, new: &Config) -> Vec<Diagnostic> {
     let changed = [
         ("listener.address", old.listener.address != new.listener.address),
         ("listener.tls", old.listener.tls.is_some() != new.listener.tls.is_some()),

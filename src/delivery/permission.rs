@@ -33,9 +33,12 @@ pub(super) struct Terms {
 /// What a claim may do before anything is asked.
 pub(super) fn granted(claim: &Claim) -> Permit {
     Permit {
-        // A provider that renames somebody means that one; a configuration, everybody.
-        rename: matches!(claim.reason, Reason::Change | Reason::Members | Reason::GiveWay)
-            && claim.held != Some(HoldKind::Removal),
+        // A provider that renames somebody means that one; a configuration, everybody. Whoever has
+        // stepped aside comes back for their name.
+        rename: matches!(
+            claim.reason,
+            Reason::Change | Reason::Members | Reason::GiveWay | Reason::Revisit
+        ) && claim.held != Some(HoldKind::Removal),
         step_aside: claim.reason == Reason::GiveWay,
         ..Permit::NONE
     }
@@ -162,7 +165,8 @@ impl Wish {
         let (shared, safety) = (&core.shared, &core.settings.safety);
         let now = shared.clock.now();
         let ask = async |limit| {
-            let ask = Ask { kind: self.kind, count: self.count, limit };
+            let whole = matches!(work.wanted, Wanted::Gone { .. });
+            let ask = Ask { kind: self.kind, count: self.count, whole, limit };
             shared.store.allow(claim, ask, now).await
         };
         let ahead = put_ahead(claim, work, now, shared.clock.undisturbed());

@@ -117,6 +117,8 @@ pub struct Ask {
     pub kind: HoldKind,
     /// How many entries, or members of a group.
     pub count: u64,
+    /// All of it goes: of a group, its members with it.
+    pub whole: bool,
     /// How many an hour allows, those included that wait; [`u64::MAX`]: any number.
     pub limit: u64,
 }

@@ -417,3 +417,18 @@ async fn a_connector_that_never_has_enough_is_tried_again_later() {
     assert_eq!(fake.count(), 4);
     assert_eq!(kit.stands(HoldKind::Removal).await.0, 1, "counted once");
 }
+
+#[tokio::test]
+async fn whoever_stepped_aside_comes_back_for_their_name_unasked() {
+    let (kit, fake) = latest(removes(0)).await;
+    let people = kit.people(&["ada"]).await;
+    for (reason, renames) in
+        [(Reason::Revisit, true), (Reason::Reconfigured, false), (Reason::Resync, false)]
+    {
+        let seen = fake.count();
+        kit.store.mark(kit.id(), vec![people[0].row], reason, kit.now()).await.unwrap();
+        eventually("another delivery", async || fake.count() > seen).await;
+        kit.until_idle().await;
+        assert_eq!(fake.last().permit.rename, renames, "{reason:?}");
+    }
+}

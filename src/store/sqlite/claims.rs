@@ -233,7 +233,8 @@ fn claim_next(
             .map_err(sql)?;
         let Some(resource) = due else { return Ok(None) };
         if let Some(former) = former(c, connector, resource)? {
-            wait_for(c, connector.0, resource, former)?;
+            let why = "waits until whoever had this name before is out of the way";
+            wait_for(c, connector.0, resource, former, why)?;
             continue;
         }
         *epoch += 1;

@@ -165,7 +165,8 @@ pub(super) const OWNER: &str = "
     FROM link l CROSS JOIN resource r ON r.id = l.resource
     WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3";
 
-/// Whose an entry is: a living resource's, or a deleted one's that is on its way out.
+/// Whose an entry is: a living resource's, or a deleted one's that is on its way out, be it that a
+/// person must approve that first.
 pub(super) fn owner(
     c: &Connection,
     connector: ConnectorId,
@@ -195,7 +196,7 @@ pub(super) const LIVING_OWNER: &str = "
     WHERE l.connector = ?1 AND l.target_id = ?2 AND l.stage <> 3
           AND (r.deleted IS NULL
                OR EXISTS (SELECT 1 FROM queue q WHERE q.connector = ?1 AND q.resource = r.id
-                                                      AND q.state IN (0, 1, 3)))";
+                                                      AND q.state IN (0, 1, 3, 5)))";
 
 fn let_go(c: &Connection, connector: i64, resource: i64, now: Timestamp) -> Result<()> {
     c.prepare_cached(

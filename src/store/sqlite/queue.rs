@@ -234,11 +234,18 @@ pub(super) fn last_seq(c: &Connection, row: i64) -> Result<i64> {
 }
 
 /// Sets a row aside until another one has settled.
-pub(super) fn wait_for(c: &Connection, connector: i64, resource: i64, other: i64) -> Result<()> {
+pub(super) fn wait_for(
+    c: &Connection,
+    connector: i64,
+    resource: i64,
+    other: i64,
+    why: &str,
+) -> Result<()> {
     c.prepare_cached(
-        "UPDATE queue SET state = 3, waits_for = ?3, leased = NULL WHERE connector = ?1 AND resource = ?2",
+        "UPDATE queue SET state = 3, waits_for = ?3, last_error = ?4, leased = NULL
+         WHERE connector = ?1 AND resource = ?2",
     )
-    .and_then(|mut s| s.execute([connector, resource, other]))
+    .and_then(|mut s| s.execute(params![connector, resource, other, why]))
     .map_err(sql)?;
     Ok(())
 }
@@ -257,7 +264,7 @@ pub(super) fn wake_waiting(
 }
 
 pub(super) const WAKE: &str = "
-    UPDATE queue INDEXED BY queue_waiting SET state = 0, waits_for = NULL, due = ?3
+    UPDATE queue INDEXED BY queue_waiting SET state = 0, waits_for = NULL, last_error = NULL, due = ?3
     WHERE connector = ?1 AND waits_for = ?2";
 
 /// Since when the oldest row waits that is to be worked on, or is being worked on.

@@ -16,6 +16,8 @@ pub(super) const APPROVED_FOR: SignedDuration = SignedDuration::from_hours(24);
 struct Standing {
     mark: i64,
     held: Option<HoldKind>,
+    /// Of how many it was held.
+    count: u64,
     approved: bool,
     rejected: Option<String>,
 }
@@ -25,12 +27,13 @@ pub(super) fn allow(c: &Connection, claim: &Claim, ask: Ask, now: Timestamp) -> 
         // Another claim has it by now; nothing that this one does counts.
         return Ok(Allowed::No(Refusal::Held));
     };
-    let concerned = row.held.is_some_and(|held| covers(held, ask.kind));
+    let concerned = row.held.is_some_and(|held| covers(held, ask));
     if concerned && let Some(reason) = row.rejected {
         return Ok(Allowed::No(Refusal::Rejected(reason)));
     }
     let grant = Grant { claim, ask, mark: row.mark, now };
-    if concerned && row.approved {
+    // More than a person saw is not what they approved.
+    if concerned && row.approved && (row.held != Some(ask.kind) || ask.count <= row.count) {
         grant.write(c, ask.count.saturating_sub(grant.open(c, true)?), true)?;
         return Ok(Allowed::Yes);
     }
@@ -54,18 +57,18 @@ pub(super) fn allow(c: &Connection, claim: &Claim, ask: Ask, now: Timestamp) -> 
 
 /// Whether what was said of the one kind holds for the other: a group that goes loses its members,
 /// and who takes an entry over has seen the first run.
-fn covers(said: HoldKind, asked: HoldKind) -> bool {
+fn covers(said: HoldKind, asked: Ask) -> bool {
     use HoldKind::{FirstRun, MemberRemoval, Removal, TakeOver};
-    said == asked
-        || matches!(
-            (said, asked),
-            (Removal, MemberRemoval) | (MemberRemoval, Removal) | (TakeOver, FirstRun)
-        )
+    match (said, asked.kind) {
+        (Removal, MemberRemoval) | (MemberRemoval, Removal) => asked.whole,
+        (TakeOver, FirstRun) => true,
+        (said, asked) => said == asked,
+    }
 }
 
 fn standing(c: &Connection, claim: &Claim, now: Timestamp) -> Result<Option<Standing>> {
     c.prepare_cached(
-        "SELECT mark, hold_kind, approved, approved_at, rejected FROM queue
+        "SELECT mark, hold_kind, approved, approved_at, rejected, hold_count FROM queue
          WHERE connector = ?1 AND resource = ?2 AND epoch = ?3 AND leased IS NOT NULL",
     )
     .and_then(|mut s| {
@@ -81,6 +84,7 @@ fn standing(c: &Connection, claim: &Claim, now: Timestamp) -> Result<Option<Stan
                 approved: approved == Some(mark)
                     && approved_at.is_some_and(|at| at > millis(now - APPROVED_FOR)),
                 rejected: row.get(4)?,
+                count: row.get::<_, i64>(5)?.unsigned_abs(),
             })
         })
         .optional()

@@ -275,6 +275,7 @@ impl Row {
             "UPDATE queue SET state = 5, hold_kind = ?3, hold_count = ?4,
                     last_error = CASE WHEN approved <> mark THEN 'changed since it was approved; '
                                       WHEN approved = mark AND approved_at <= ?6 THEN 'not done within 24 hours of its approval; '
+                                      WHEN approved = mark AND hold_kind = ?3 AND hold_count < ?4 THEN 'more by now than was approved; '
                                       ELSE '' END || ?5,
                     approved = NULL, approved_at = NULL, rejected = NULL, leased = NULL
              WHERE connector = ?1 AND resource = ?2",
@@ -319,7 +320,7 @@ impl Row {
     /// Waits for another resource, if that is on its way. One that is parked or scheduled for a day
     /// settles only when a person or the day comes, so this one tries again by itself.
     fn wait(&self, c: &Connection, on: &ResourceKey, due: Timestamp, now: Timestamp) -> Result<()> {
-        let other: Option<i64> = c
+        let other: Option<(i64, bool)> = c
             .prepare_cached(WAITED_FOR)
             .and_then(|mut s| {
                 s.query_row(
@@ -329,19 +330,23 @@ impl Row {
                         kind_number(on.kind),
                         on.id.0.as_bytes()
                     ],
-                    |row| row.get(0),
+                    |row| Ok((row.get(0)?, row.get(1)?)),
                 )
                 .optional()
             })
             .map_err(sql)?;
-        let Some(other) = other else {
+        let Some((other, is_held)) = other else {
             let error = format!("waits for {on}, which is not on its way to this target");
             return self.retry(c, due, &error, true, false, now);
         };
         if self.is_waited_for_by(c, other)? {
             return self.give_way(c, on, now);
         }
-        queue::wait_for(c, self.connector, self.resource, other)
+        let why = match is_held {
+            true => format!("waits for {on}, which waits for a person's approval"),
+            false => format!("waits for {on}"),
+        };
+        queue::wait_for(c, self.connector, self.resource, other, &why)
     }
 
     /// Two that wait for each other, as when their names were swapped: this one may take a passing
@@ -389,7 +394,7 @@ impl Row {
 }
 
 pub(super) const WAITED_FOR: &str = "
-    SELECT q.resource
+    SELECT q.resource, q.state = 5
     FROM resource r INDEXED BY resource_public_id CROSS JOIN queue q
     WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4
           AND q.connector = ?1 AND q.resource = r.id AND q.state IN (0, 1, 3, 5)";

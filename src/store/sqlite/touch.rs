@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::entries::{Keys, Text};
-use super::{kind_number, kind_of, millis, once, passwords, queue, rows, sql, tokens};
+use super::{kind_number, kind_of, millis, once, passwords, queue, removals, rows, sql, tokens};
 use crate::store::{AuditRow, EntryFilter, OrgId, Result, Signed, State, Touch};
 
 /// Rows touched in one commit.
@@ -201,6 +201,16 @@ fn note(
     tokens::audit(c, &row)
 }
 
+/// A receiver that may have been told of somebody is told that they are gone, too.
+const KNOWN: &str = "
+    INSERT INTO link (connector, resource, target_id, address, hash, seq, stage, since)
+    SELECT q.connector, q.resource, r.id, '', NULL, ?3, 0, ?4
+    FROM queue q CROSS JOIN connector k ON k.id = q.connector
+                 CROSS JOIN resource r ON r.id = q.resource
+    WHERE q.connector = ?1 AND q.resource = ?2 AND q.doubt = 1 AND k.every_event
+    ON CONFLICT (connector, resource) DO UPDATE SET stage = 0, since = excluded.since
+        WHERE stage = 3";
+
 /// Past this one event alone, where each event counts; else the resource is left as it is.
 fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestamp) -> Result<()> {
     let next: Option<(i64, i64)> = c
@@ -217,6 +227,11 @@ fn skip(c: &Connection, connector: i64, resource: i64, since: i64, now: Timestam
         .map_err(sql)?;
     // Who skips what may have been sent has found it there.
     once::settle_open(c, connector, resource)?;
+    c.prepare_cached(KNOWN)
+        .and_then(|mut s| s.execute([connector, resource, since, millis(now)]))
+        .map_err(sql)?;
+    // What was allowed for it is no leave for the next one.
+    removals::close(c, connector, resource)?;
     if let Some((next, at)) = next {
         c.prepare_cached(
             "UPDATE queue SET state = 0, since = ?3, due = ?4, dirty_at = ?5, reason = 'change',

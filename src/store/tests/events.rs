@@ -136,3 +136,22 @@ async fn somebody_asked_for_again_gets_their_newest_event_again() {
     kit.settle_as(&claim, Some(&case), linked("e1")).await;
     assert!(kit.entries(hook).await.is_empty());
 }
+
+#[tokio::test]
+async fn who_may_have_been_told_of_somebody_is_told_that_they_are_gone() {
+    for in_doubt in [true, false] {
+        let mut kit = Kit::new().await;
+        let hook = kit.hook().await;
+        let ada = kit.user("ada").await;
+        let claim = kit.claim_of(hook, &ada).await.unwrap();
+        let (due, error) = (kit.now(), "no answer".to_owned());
+        kit.settle(&claim, Outcome::Retry { due, error, counted: true, in_doubt }).await;
+        assert_eq!(kit.touch(hook, Touch::Skip).await, 1);
+        kit.delete(&ada).await;
+        let claim = kit.claim_of(hook, &ada).await.unwrap();
+        let case = kit.case(&claim).await;
+        assert_eq!((case.deleted, case.link.is_some()), (true, in_doubt));
+        kit.settle_as(&claim, Some(&case), unlinked()).await;
+        assert_eq!(kit.links(hook).await, 0);
+    }
+}

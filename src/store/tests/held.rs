@@ -109,7 +109,7 @@ async fn an_approval_is_for_those_that_are_named_and_for_what_was_seen() {
     let claims = kit.claim(dir).await;
     let [claim] = &claims[..] else { panic!("one goes") };
     assert_eq!(claim.resource, ada.row);
-    let ask = Ask { kind: HoldKind::Removal, count: 1, limit: 0 };
+    let ask = Ask { kind: HoldKind::Removal, count: 1, whole: false, limit: 0 };
     assert_eq!(kit.store.allow(claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
     // Without a mark it is approved as it is now.
     assert_eq!(decide(&kit, dir, vec![pick(&bob, None)], Verdict::Approve).await, [Decided::Done]);

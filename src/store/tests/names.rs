@@ -1,7 +1,9 @@
 //! A name that somebody had before, and an entry that somebody owned before.
 
-use super::kit::{Kit, link, linked, linked_at, parked, unlinked};
-use crate::store::{Outcome, State, Store};
+use scim_relay_sdk::connector::HoldKind;
+
+use super::kit::{Kit, held, link, linked, linked_at, parked, unlinked};
+use crate::store::{Outcome, State, Store, Verdict};
 
 #[tokio::test]
 async fn who_is_made_again_waits_until_the_target_has_let_go_of_the_one_before() {
@@ -164,4 +166,40 @@ async fn an_entry_of_another_organization_is_never_taken_over() {
         Some(State::Pending),
         "its removal is still to come"
     );
+}
+
+#[tokio::test]
+async fn an_entry_whose_removal_is_held_is_waited_for_until_a_person_has_decided() {
+    for (verdict, still_theirs) in
+        [(Verdict::Approve, true), (Verdict::Reject("she stays".to_owned()), false)]
+    {
+        let mut kit = Kit::new().await;
+        let dir = kit.directory().await;
+        let before = kit.user("ada").await;
+        let claim = kit.claim_of(dir, &before).await.unwrap();
+        kit.settle(&claim, linked("e1")).await;
+        kit.delete(&before).await;
+        let claim = kit.claim_of(dir, &before).await.unwrap();
+        kit.settle(&claim, held(HoldKind::Removal, 1)).await;
+
+        let after = kit.user("ada").await;
+        let claim = kit.claim_of(dir, &after).await.expect("she may have the entry by her id");
+        let owner = kit.store.owner(dir, "e1").await.unwrap().expect("it is not gone yet");
+        assert_eq!((&owner.key, owner.leaving), (&Kit::key(&before), true));
+        kit.settle(&claim, Outcome::Waiting { on: owner.key, due: kit.now() }).await;
+        let entries = kit.entries(dir).await;
+        let waiting = entries.iter().find(|entry| entry.id == after.id).unwrap();
+        assert_eq!(waiting.state, State::Waiting);
+        assert!(waiting.last_error.as_ref().unwrap().ends_with("waits for a person's approval"));
+
+        kit.decide(dir, verdict).await;
+        assert_eq!(kit.store.owner(dir, "e1").await.unwrap().is_some(), still_theirs);
+        if still_theirs {
+            let claim = kit.claim_of(dir, &before).await.expect("she goes now");
+            kit.settle(&claim, unlinked()).await;
+        }
+        let claim = kit.claim_of(dir, &after).await.expect("her turn has come");
+        kit.settle(&claim, linked("e1")).await;
+        assert_eq!(kit.state_of(dir, &after).await, None);
+    }
 }

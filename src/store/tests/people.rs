@@ -74,7 +74,7 @@ async fn many_are_touched_each_once() {
 /// Whether the row may, as it is now.
 async fn may_take_over(kit: &Kit, connector: ConnectorId, of: &Stored) -> bool {
     let claim = kit.claim_of(connector, of).await.unwrap();
-    let ask = Ask { kind: HoldKind::TakeOver, count: 1, limit: 0 };
+    let ask = Ask { kind: HoldKind::TakeOver, count: 1, whole: false, limit: 0 };
     let allowed = kit.store.allow(&claim, ask, kit.now()).await.unwrap();
     kit.settle(&claim, Outcome::Released).await;
     allowed == Allowed::Yes
@@ -115,7 +115,7 @@ async fn what_changes_after_the_claim_is_not_what_was_approved() {
     kit.decide(dir, Verdict::Approve).await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.change(&ada, "ada", "something else").await;
-    let ask = Ask { kind: HoldKind::TakeOver, count: 1, limit: 0 };
+    let ask = Ask { kind: HoldKind::TakeOver, count: 1, whole: false, limit: 0 };
     let allowed = kit.store.allow(&claim, ask, kit.now()).await.unwrap();
     assert_eq!(allowed, Allowed::No(Refusal::Held));
 }

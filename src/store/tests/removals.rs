@@ -24,7 +24,7 @@ fn rejected(reason: &str) -> Allowed {
 
 impl Kit {
     async fn ask(&self, claim: &Claim, kind: HoldKind, count: u64, limit: u64) -> Allowed {
-        self.store.allow(claim, Ask { kind, count, limit }, self.now()).await.unwrap()
+        self.store.allow(claim, Ask { kind, count, whole: true, limit }, self.now()).await.unwrap()
     }
 
     /// Asks for one removal as a connector would that is delivered this resource now.
@@ -520,4 +520,48 @@ async fn what_was_removed_is_forgotten_with_the_reports() {
     assert_eq!(kit.rows("removal"), 1);
     while kit.store.prune(jiff::Timestamp::UNIX_EPOCH, later).await.unwrap().more {}
     assert_eq!(kit.rows("removal"), 0);
+}
+
+#[tokio::test]
+async fn an_approval_is_of_as_many_as_a_person_saw_and_of_nothing_else() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let choir = kit.group("choir", &[]).await;
+    kit.deliver_all(dir).await;
+    kit.store.mark(dir, vec![choir.row], Reason::Resync, kit.now()).await.unwrap();
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    kit.settle(&claim, held(MEMBERS, 3)).await;
+    kit.decide(dir, Verdict::Approve).await;
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    assert_eq!(kit.ask(&claim, MEMBERS, 4, 0).await, Allowed::No(Refusal::Held));
+    assert_eq!(kit.ask(&claim, MEMBERS, 3, 0).await, Allowed::Yes);
+    kit.settle(&claim, held(MEMBERS, 4)).await;
+    let entry = Kit::only(kit.entries(dir).await);
+    assert!(entry.last_error.unwrap().starts_with("more by now than was approved; "));
+
+    // That it may have another name says nothing of who is in it; that it may go, everything.
+    kit.decide(dir, Verdict::Approve).await;
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    kit.settle(&claim, held(REMOVAL, 1)).await;
+    kit.decide(dir, Verdict::Approve).await;
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    let mut ask = Ask { kind: MEMBERS, count: 500, whole: false, limit: 50 };
+    let now = kit.now();
+    assert_eq!(kit.store.allow(&claim, ask, now).await.unwrap(), limit(0, 0, 50));
+    ask.whole = true;
+    assert_eq!(kit.store.allow(&claim, ask, now).await.unwrap(), Allowed::Yes);
+}
+
+#[tokio::test]
+async fn what_was_allowed_for_an_event_that_is_skipped_is_no_leave_for_the_next_one() {
+    let mut kit = Kit::new().await;
+    let receiver = kit.hook().await;
+    let ada = kit.user("ada").await;
+    kit.change(&ada, "ada", "newer").await;
+    let claim = kit.claim_of(receiver, &ada).await.unwrap();
+    assert_eq!(kit.ask(&claim, REMOVAL, 1, 1).await, Allowed::Yes);
+    kit.settle(&claim, Outcome::Parked { error: "410 Gone".to_owned() }).await;
+    kit.touch(receiver, Touch::Skip).await;
+    let claim = kit.claim_of(receiver, &ada).await.unwrap();
+    assert_eq!(kit.ask(&claim, REMOVAL, 1, 1).await, limit(1, 0, 1));
 }
