@@ -73,6 +73,8 @@ async fn a_full_disk_refuses_writes_loses_none_and_heals_by_itself() {
     })
     .await;
     provider.get(&format!("Users/{ada}")).await.expect(200);
+    // What is delivered when there is room again must not wait for the next reload.
+    relay.signal("-HUP");
 
     disk.empty();
     until("it is ready again", async || relay.readiness().await == Some(200)).await;
