@@ -342,9 +342,10 @@ impl Row {
         if self.is_waited_for_by(c, other)? {
             return self.give_way(c, on, now);
         }
-        let why = match is_held {
-            true => format!("waits for {on}, which waits for a person's approval"),
-            false => format!("waits for {on}"),
+        let why = if is_held {
+            format!("waits for {on}, which waits for a person's approval")
+        } else {
+            format!("waits for {on}")
         };
         queue::wait_for(c, self.connector, self.resource, other, &why)
     }

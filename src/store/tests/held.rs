@@ -197,6 +197,6 @@ async fn what_was_rejected_may_be_approved_after_all_and_what_was_given_up_may_n
     let decided = decide(&kit, dir, both, Verdict::Approve).await;
     assert_eq!(decided, [Decided::Done, Decided::NotHeld]);
     let claim = kit.claim_of(dir, &ada).await.expect("it is to be delivered");
-    let ask = Ask { kind: HoldKind::Removal, count: 1, limit: 0 };
+    let ask = Ask { kind: HoldKind::Removal, count: 1, whole: false, limit: 0 };
     assert_eq!(kit.store.allow(&claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
 }
