@@ -214,7 +214,7 @@ fn members_of(
     for row in touched {
         let mut away = moved_from(c, claim, row, organization)?;
         let entry = entry(c, claim.connector, row, organization)?;
-        // A person who has more than one address leaves once.
+        // Which of their addresses is there, the target knows alone: none of a leaver's is free.
         let costs = matches!(entry, Some((_, stage)) if stage == ACTIVE);
         let mut stays = false;
         if let Some((member, stage)) = entry {
@@ -232,8 +232,9 @@ fn members_of(
                 away.push(member);
             }
         }
-        let free = away.len() - usize::from(costs && !stays && !away.is_empty());
-        bygone.extend(away[..free].iter().map(|member| member.address.clone()));
+        if stays || !costs {
+            bygone.extend(away.iter().map(|member| member.address.clone()));
+        }
         for member in away {
             // An address that another member has inherited stays in the group, as theirs.
             if is_members_address(c, claim, &member.address)? {

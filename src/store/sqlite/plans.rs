@@ -91,6 +91,7 @@ fn settling_goes_by_index() {
 #[test]
 fn what_is_asked_for_before_each_removal_goes_by_index() {
     check(removals::OPEN, &["removal_open (connector=? AND resource=? AND kind=? AND at>?)"]);
+    check(removals::RENEW, &["removal_open (connector=? AND resource=? AND kind=? AND at>?)"]);
     check(removals::CLOSE, &["removal_open (connector=? AND resource=?)"]);
     check(removals::EXECUTED, &["COVERING INDEX removal_window (connector=? AND kind=? AND at>?)"]);
     check(removals::HELD, &["queue_hold (connector=? AND hold_kind=?)"]);

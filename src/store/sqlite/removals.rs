@@ -39,6 +39,7 @@ pub(super) fn allow(c: &Connection, claim: &Claim, ask: Ask, now: Timestamp) -> 
     }
     let new = ask.count.saturating_sub(grant.open(c, false)?);
     if new == 0 {
+        grant.renew(c)?;
         return Ok(Allowed::Yes);
     }
     if ask.limit < u64::MAX {
@@ -51,6 +52,7 @@ pub(super) fn allow(c: &Connection, claim: &Claim, ask: Ask, now: Timestamp) -> 
             return Ok(Allowed::No(Refusal::Limit { executed, waiting, limit: ask.limit }));
         }
     }
+    grant.renew(c)?;
     grant.write(c, new, false)?;
     Ok(Allowed::Yes)
 }
@@ -123,6 +125,23 @@ impl Grant<'_> {
         Ok(count.unsigned_abs())
     }
 
+    /// What an earlier attempt was allowed happens now, if it has not: its hour begins again.
+    fn renew(&self, c: &Connection) -> Result<()> {
+        c.prepare_cached(RENEW)
+            .and_then(|mut s| {
+                s.execute(params![
+                    self.claim.connector.0,
+                    self.claim.resource.0,
+                    self.ask.kind.word(),
+                    millis(self.now - WINDOW),
+                    self.mark,
+                    millis(self.now)
+                ])
+            })
+            .map_err(sql)?;
+        Ok(())
+    }
+
     fn write(&self, c: &Connection, count: u64, approved: bool) -> Result<()> {
         // That everything of a new connector was looked at first removes and takes over nothing.
         if count == 0 || self.ask.kind == HoldKind::FirstRun {
@@ -152,6 +171,11 @@ pub(super) const OPEN: &str = "
     SELECT coalesce(sum(count), 0) FROM removal INDEXED BY removal_open
     WHERE connector = ?1 AND resource = ?2 AND kind = ?3 AND at > ?4 AND open = 1
           AND approved = ?5 AND (kind <> 'member_removal' OR mark = ?6)";
+
+pub(super) const RENEW: &str = "
+    UPDATE removal INDEXED BY removal_open SET at = max(at, ?6)
+    WHERE connector = ?1 AND resource = ?2 AND kind = ?3 AND at > ?4 AND open = 1
+          AND approved = 0 AND (kind <> 'member_removal' OR mark = ?5)";
 
 /// The row came to an end: what it asks for next is something else.
 pub(super) fn close(c: &Connection, connector: i64, resource: i64) -> Result<()> {

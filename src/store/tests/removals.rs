@@ -192,6 +192,23 @@ async fn an_attempt_that_is_repeated_is_counted_once_also_after_a_crash() {
 }
 
 #[tokio::test]
+async fn what_is_tried_again_counts_from_then_on() {
+    let (kit, dir, people) = people(2).await;
+    kit.delete(&people[0]).await;
+    let (claim, allowed) = kit.ask_for(dir, &people[0], 1).await;
+    assert_eq!(allowed, Allowed::Yes);
+    let due = kit.now() + Duration::from_mins(50);
+    let busy = Outcome::Retry { due, error: "busy".to_owned(), counted: true, in_doubt: false };
+    kit.settle(&claim, busy).await;
+    kit.pass(Duration::from_mins(50));
+    assert!(kit.deprovision(dir, &people[0], 1).await);
+    // More than an hour after the first attempt, and no hour after the removal.
+    kit.pass(Duration::from_mins(15));
+    kit.delete(&people[1]).await;
+    assert_eq!(kit.ask_for(dir, &people[1], 1).await.1, limit(1, 0, 1));
+}
+
+#[tokio::test]
 async fn what_was_settled_is_asked_for_anew() {
     let (kit, dir, people) = people(1).await;
     let ada = &people[0];
@@ -460,6 +477,22 @@ async fn an_event_of_who_left_a_group_costs_nothing_once_the_receiver_heard_that
     let claim = kit.claim_of(hook, &choir).await.unwrap();
     let case = kit.case(&claim).await;
     assert_eq!(case.bygone.into_iter().collect::<Vec<_>>(), [ada.id.to_string()]);
+}
+
+#[tokio::test]
+async fn whoever_leaves_a_group_counts_under_a_new_name_too() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let ada = kit.user("ada").await;
+    let choir = kit.group("choir", &[&ada]).await;
+    kit.deliver_all(dir).await;
+    kit.store.mark(dir, vec![ada.row], Reason::Resync, kit.now()).await.unwrap();
+    let claim = kit.claim_of(dir, &ada).await.unwrap();
+    kit.settle(&claim, linked_at(&format!("at-{}", ada.row.0), "ada's new place")).await;
+    kit.remove(&choir, &[&ada]).await;
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    let bygone = kit.case(&claim).await.bygone;
+    assert!(bygone.is_empty(), "the group holds one of her addresses, and she leaves: {bygone:?}");
 }
 
 #[tokio::test]
