@@ -142,6 +142,8 @@ impl World {
         let entries = directory.entries();
         let addresses = self.addresses(line);
         let queued: BTreeSet<i64> = rows.iter().map(|row| row.resource).collect();
+        let waits = self.model.resources.iter().filter(|(_, known)| queued.contains(&known.row.0));
+        directory.removals.wait(&waits.map(|(id, _)| *id).collect());
         for (id, known) in &self.model.resources {
             let is_served = line.serves.contains(&known.organization);
             let given_up = self.skipped.iter().any(|(other, one, _)| (*other, one) == (at, id));
@@ -188,7 +190,7 @@ impl World {
         let rows = known.members.iter().map(|id| self.model.resources[id].row.0);
         let members: BTreeSet<String> =
             rows.filter_map(|row| addresses.get(&row).cloned()).collect();
-        rule(entry.members == members, || {
+        rule(entry.members.keys().eq(&members), || {
             format!("{name} has {:?} in place of {members:?}", entry.members)
         })
     }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_relay_sdk::connector::{
     Action, Connector, Delivered, DeliveryError, Gone, Health, HoldKind, Link, MemberDelta,
-    Preview, Resource, Semantics, Stage, Wanted, Work,
+    MemberRemovals, Preview, Resource, Semantics, Stage, Wanted, Work,
 };
 use scim_relay_sdk::scim::{ResourceId, ResourceKind};
 
 use super::mood::End;
+use super::removals::Removals;
 use super::target::Desk;
+use crate::safety::Removal;
 
 /// Until an entry that was disabled after a deletion is purged.
 const PURGED_AFTER: Duration = Duration::from_hours(3);
@@ -24,6 +26,7 @@ pub(super) struct Directory {
     pub(super) members: bool,
     /// Who was deleted is disabled first, and purged later.
     pub(super) keeps: bool,
+    pub(super) removals: Removals,
     held: Mutex<Held>,
 }
 
@@ -42,29 +45,49 @@ pub(super) struct Entry {
     pub(super) of: ResourceId,
     pub(super) title: String,
     pub(super) active: bool,
-    pub(super) members: BTreeSet<String>,
+    /// Whose each address was when it came.
+    pub(super) members: BTreeMap<String, ResourceId>,
 }
 
-impl Entry {
-    fn deliver_members(&mut self, work: &Work) {
+/// What a delivery makes of a group's members.
+struct Members {
+    after: BTreeMap<String, ResourceId>,
+    /// Addresses that go.
+    leave: Vec<String>,
+}
+
+impl Members {
+    fn of(before: &BTreeMap<String, ResourceId>, work: &Work) -> Self {
+        let mut after = before.clone();
+        let mut leave = Vec::new();
         match &work.members {
             Some(MemberDelta::All(members)) => {
-                self.members = members.iter().map(|member| member.address.clone()).collect();
+                let wanted: BTreeSet<_> = members.iter().map(|member| &member.address).collect();
+                leave.extend(before.keys().filter(|address| !wanted.contains(address)).cloned());
             }
-            Some(MemberDelta::Changed { joined, left }) => {
-                for member in left {
-                    self.members.remove(&member.address);
-                }
-                self.members.extend(joined.iter().map(|member| member.address.clone()));
+            Some(MemberDelta::Changed { left, .. }) => {
+                let there = left.iter().filter(|member| before.contains_key(&member.address));
+                leave.extend(there.map(|member| member.address.clone()));
             }
             None => {}
         }
+        if work.permit.members == MemberRemovals::Leave {
+            leave.clear();
+        }
+        after.retain(|address, _| !leave.contains(address));
+        if let Some(MemberDelta::All(come) | MemberDelta::Changed { joined: come, .. }) =
+            &work.members
+        {
+            after.extend(come.iter().map(|member| (member.address.clone(), member.key.id)));
+        }
+        Self { after, leave }
     }
 }
 
 impl Directory {
     pub(super) fn new(desk: Desk, members: bool, keeps: bool) -> Self {
-        Self { desk, members, keeps, held: Mutex::default() }
+        let removals = Removals::new(desk.name, &desk.record);
+        Self { desk, members, keeps, removals, held: Mutex::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -95,7 +118,10 @@ impl Directory {
                 if let Some(other) = there.filter(|there| *there != id) {
                     let owner = self.owner(work, &other).await?;
                     match owner {
-                        Some(_) if work.permit.step_aside => return Ok(self.aside(work, &id)),
+                        Some(_) if work.permit.step_aside => {
+                            self.set_members(work, &id)?;
+                            return Ok(self.aside(work, &id));
+                        }
                         Some(error) if !anew => return Err(error),
                         // Linked at least, so that whoever wants its name can wait for it.
                         _ => {
@@ -124,23 +150,30 @@ impl Directory {
             (None, None) => {
                 let mut held = self.held();
                 held.made += 1;
-                (format!("{}-{}", self.desk.name, held.made), Action::Created)
+                let id = format!("{}-{}", self.desk.name, held.made);
+                let (name, of, title) = (String::new(), work.key.id, String::new());
+                let members = BTreeMap::new();
+                let entry = Entry { name, of, title, active: true, members };
+                held.entries.insert(id.clone(), entry);
+                (id, Action::Created)
             }
         };
+        let before = self.held().entries.get(&id).cloned();
+        if let Some(before) = before.filter(|before| before.name != name)
+            && action == Action::Updated
+            && !work.permit.rename
+        {
+            let summary = format!("rename {} to {name}", before.name);
+            return Err(DeliveryError::hold(HoldKind::Removal, 1, summary));
+        }
+        self.set_members(work, &id)?;
         let mut held = self.held();
         held.newer(self, work);
-        let entry = held.entries.entry(id.clone()).or_insert_with(|| Entry {
-            name: String::new(),
-            of: work.key.id,
-            title: String::new(),
-            active: true,
-            members: BTreeSet::new(),
-        });
+        let entry = held.entries.get_mut(&id).expect("it is there by now");
         entry.name.clone_from(&name);
         entry.of = work.key.id;
         entry.title = title(resource);
         entry.active = true;
-        entry.deliver_members(work);
         drop(held);
         let link = Some(Self::link(work, id, name, Stage::Active));
         Ok(Delivered { link, revisit: None, action })
@@ -152,13 +185,44 @@ impl Directory {
         let mut held = self.held();
         let entry = held.entries.get_mut(id).expect("it is linked");
         entry.name.clone_from(&name);
-        entry.deliver_members(work);
         drop(held);
         let link = Some(Self::link(work, id.to_owned(), name, Stage::Active));
         Delivered { link, revisit: Some(work.now), action: Action::Renamed }
     }
 
-    fn gone(&self, work: &Work, why: Gone) -> Delivered {
+    /// Who comes and goes, where so many may go.
+    fn set_members(&self, work: &Work, id: &str) -> Result<(), DeliveryError> {
+        let before = self.held().entries[id].members.clone();
+        let Members { after, leave } = Members::of(&before, work);
+        work.permit.members.demand(leave.len(), || format!("{leave:?} leave"))?;
+        let stay: BTreeSet<ResourceId> = after.values().copied().collect();
+        let losses = leave.iter().map(|address| before[address]);
+        let losses: BTreeSet<_> = losses.filter(|of| !stay.contains(of)).collect();
+        let mut held = self.held();
+        let lost = losses.iter().filter(|of| held.is_active(of)).count();
+        held.entries.get_mut(id).expect("it is there").members = after;
+        drop(held);
+        self.removals.made(Removal::Member, work.key.id, lost as u64);
+        Ok(())
+    }
+
+    /// Whether it may be taken away, with its members.
+    fn may_go(&self, work: &Work, entry: &Entry) -> Result<(), DeliveryError> {
+        if !work.permit.remove {
+            let summary = format!("remove {}", entry.name);
+            return Err(DeliveryError::hold(HoldKind::Removal, 1, summary));
+        }
+        let members = || format!("remove {} and its members", entry.name);
+        work.permit.members.demand(entry.members.len(), members)?;
+        let held = self.held();
+        let lost = entry.members.values().filter(|of| held.is_active(of)).count();
+        drop(held);
+        self.removals.made(Removal::Entry, work.key.id, 1);
+        self.removals.made(Removal::Member, work.key.id, lost as u64);
+        Ok(())
+    }
+
+    fn gone(&self, work: &Work, why: Gone) -> Result<Delivered, DeliveryError> {
         let nothing = |action| Delivered { link: None, revisit: None, action };
         let id = match &work.link {
             Some(link) => Some(link.target_id.clone()),
@@ -166,10 +230,9 @@ impl Directory {
             None => self.made_for(work),
         };
         let Some(id) = id.filter(|id| self.held().entries.contains_key(id)) else {
-            return nothing(Action::Unchanged);
+            return Ok(nothing(Action::Unchanged));
         };
-        let mut held = self.held();
-        held.newer(self, work);
+        let entry = self.held().entries[&id].clone();
         let stage = match why {
             Gone::Deleted => Stage::Removed,
             Gone::OutOfScope => Stage::Deactivated,
@@ -178,9 +241,15 @@ impl Directory {
         let due = before.unwrap_or(work.now) + PURGED_AFTER;
         let keeps = self.keeps || why == Gone::OutOfScope;
         let purge = why == Gone::Deleted && before.is_some() && due <= work.now;
-        if work.key.kind == ResourceKind::Group || !keeps || purge {
+        let goes = work.key.kind == ResourceKind::Group || !keeps || purge;
+        if goes || entry.active {
+            self.may_go(work, &entry)?;
+        }
+        let mut held = self.held();
+        held.newer(self, work);
+        if goes {
             held.entries.remove(&id);
-            return nothing(Action::Deleted);
+            return Ok(nothing(Action::Deleted));
         }
         let entry = held.entries.get_mut(&id).expect("it is there");
         entry.active = false;
@@ -192,7 +261,7 @@ impl Directory {
         drop(held);
         let link = Some(Self::link(work, id, address, stage));
         let revisit = (why == Gone::Deleted).then_some(due);
-        Delivered { link, revisit, action: Action::Deactivated }
+        Ok(Delivered { link, revisit, action: Action::Deactivated })
     }
 
     fn link(work: &Work, target_id: String, address: String, stage: Stage) -> Link {
@@ -224,6 +293,10 @@ impl Directory {
 }
 
 impl Held {
+    fn is_active(&self, of: &ResourceId) -> bool {
+        self.entries.values().any(|entry| entry.of == *of && entry.active)
+    }
+
     /// Nothing older is written over what is newer.
     fn newer(&mut self, of: &Directory, work: &Work) {
         let age = age(work);
@@ -271,7 +344,7 @@ impl Connector for Directory {
         let done = match &work.wanted {
             _ if !visit.plan.acts => None,
             Wanted::Present(resource) => Some(self.present(work, resource).await),
-            Wanted::Gone { why, .. } => Some(Ok(self.gone(work, *why))),
+            Wanted::Gone { why, .. } => Some(self.gone(work, *why)),
         };
         if let Some(Err(error)) = done {
             return Err(error);

@@ -63,6 +63,13 @@ impl Target {
         }
     }
 
+    fn safety(&self) -> Safety {
+        match self {
+            Self::Directory(directory) => directory.removals.safety(),
+            Self::Receiver(_) => Safety::usual(jiff::tz::TimeZone::UTC),
+        }
+    }
+
     fn connector(&self) -> Arc<dyn Connector> {
         match self {
             Self::Directory(directory) => Arc::clone(directory) as _,
@@ -216,7 +223,7 @@ impl House {
                     longest: Duration::from_hours(1),
                 },
                 give_up_after: Duration::from_hours(24),
-                safety: Safety::usual(jiff::tz::TimeZone::UTC),
+                safety: line.target.safety(),
                 vault: None,
                 paused: row.paused.clone(),
             });

@@ -13,6 +13,7 @@ mod model;
 mod mood;
 mod receiver;
 mod record;
+mod removals;
 mod steps;
 mod target;
 mod world;

@@ -24,6 +24,10 @@ struct State {
     since: Option<Instant>,
     /// What the wall clock says when none has passed.
     zero: Timestamp,
+    /// By how much it was set ahead, all in all.
+    ahead: SignedDuration,
+    /// When somebody last set the wall clock.
+    jumped: Option<Duration>,
     trace: VecDeque<String>,
     wrong: Option<String>,
 }
@@ -34,6 +38,8 @@ impl Record {
             before: Duration::ZERO,
             since: None,
             zero: Timestamp::constant(1_788_220_800, 0),
+            ahead: SignedDuration::ZERO,
+            jumped: None,
             trace: VecDeque::new(),
             wrong: None,
         })))
@@ -62,7 +68,23 @@ impl Record {
 
     /// The wall clock is set ahead, or back.
     pub(super) fn jump(&self, by: SignedDuration) {
-        self.state().zero += by;
+        let mut state = self.state();
+        state.zero += by;
+        state.ahead += by.max(SignedDuration::ZERO);
+        state.jumped = Some(state.passed());
+    }
+
+    /// How much time it has been for hours that are counted: those that the wall clock was set back
+    /// come once.
+    pub(super) fn counted(&self) -> SignedDuration {
+        let state = self.state();
+        state.ahead + SignedDuration::try_from(state.passed()).expect("no such long schedules")
+    }
+
+    /// Whether the wall clock was set that short a time ago.
+    pub(super) fn jumped_within(&self, time: SignedDuration) -> bool {
+        let state = self.state();
+        state.jumped.is_some_and(|at| state.passed() < at + time.unsigned_abs())
     }
 
     pub(super) fn note(&self, text: &str) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use scim_relay_sdk::connector::{DeliveryError, Health, Wanted, Work};
 use scim_relay_sdk::scim::ResourceId;
 
@@ -27,6 +28,8 @@ struct State {
     in_flight: BTreeSet<ResourceId>,
     /// How new what was begun last was.
     begun: BTreeMap<ResourceId, i64>,
+    /// When what was begun last was made up: an attempt that is told to ask first calls again.
+    attempts: BTreeMap<ResourceId, Timestamp>,
     /// Since when nothing may come: somebody stopped it, or it is in trouble.
     paused: Option<Duration>,
     tripped: Option<Duration>,
@@ -40,6 +43,7 @@ impl Desk {
             mood: Mood::Well,
             in_flight: BTreeSet::new(),
             begun: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             paused: None,
             tripped: None,
             panics: 0,
@@ -87,6 +91,7 @@ impl Desk {
         let id = work.key.id;
         let since = |since: Option<Duration>| since.is_some_and(|since| now > since + ON_ITS_WAY);
         let (paused, tripped) = (since(state.paused), since(state.tripped));
+        let goes_on = state.attempts.insert(id, work.now) == Some(work.now);
         let alone = state.in_flight.insert(id);
         let before = state.begun.insert(id, age).unwrap_or(age);
         drop(state);
@@ -97,8 +102,8 @@ impl Desk {
             if plan.acts { "" } else { " (not done)" }
         ));
         for (is, rule) in [
-            (paused, "delivered although paused"),
-            (tripped, "delivered although the target is in trouble"),
+            (paused && !goes_on, "delivered although paused"),
+            (tripped && !goes_on, "delivered although the target is in trouble"),
             (!alone, "two deliveries of one resource at once"),
             (age < before, "an older state was delivered after a newer one"),
         ] {

@@ -10,13 +10,13 @@ use scim_relay_sdk::scim::{MemberOp, MemberValue, ResourceId, ResourceKey, Resou
 use uuid::Uuid;
 
 use super::super::dice::Dice;
-use super::house::{House, Life, Target};
+use super::house::{House, Life, Line, Target};
 use super::model::{Face, Known, Model};
 use super::mood::Mood;
 use super::steps::{Person, Step, What, Write};
 use crate::store::{
-    ConnectorId, Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store,
-    Touch, Update, Verdict, Written,
+    Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store, Touch, Update,
+    Verdict, Written,
 };
 
 const NAMES: u64 = 8;
@@ -167,9 +167,8 @@ impl World {
     }
 
     async fn person(&mut self, life: &Life, person: Person, at: usize, dice: &mut Dice) {
-        let connector = self.house.lines[at].id;
-        let all =
-            EntryFilter { connector: Some(connector), limit: 1_000, ..EntryFilter::default() };
+        let line = &self.house.lines[at];
+        let all = EntryFilter { connector: Some(line.id), limit: 1_000, ..EntryFilter::default() };
         let Ok(entries) = life.store.entries(all.clone()).await else { return };
         let held = entries.iter().filter(|entry| entry.state == State::Held);
         let held: Vec<_> = held.map(key).collect();
@@ -190,14 +189,14 @@ impl World {
                     self.skipped.insert((at, key.id, waiting));
                 }
             }
-            Person::ApproveAll => life.decide(connector, held, Verdict::Approve).await,
+            Person::ApproveAll => life.decide(line, held, Verdict::Approve).await,
             Person::ApproveOne => {
                 let one = pick(dice, &held).into_iter().collect();
-                life.decide(connector, one, Verdict::Approve).await;
+                life.decide(line, one, Verdict::Approve).await;
             }
             Person::Reject => {
                 let one = pick(dice, &held).into_iter().collect();
-                life.decide(connector, one, Verdict::Reject("not like this".to_owned())).await;
+                life.decide(line, one, Verdict::Reject("not like this".to_owned())).await;
             }
         }
     }
@@ -419,14 +418,17 @@ impl World {
     }
 
     async fn see_to_what_waits(&self, life: &Life) {
+        for line in &self.house.lines {
+            // Whoever rejected something thinks again.
+            for state in [State::Held, State::Parked] {
+                let (connector, state) = (Some(line.id), Some(state));
+                let some = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
+                let some = life.store.entries(some).await.unwrap();
+                life.decide(line, some.iter().map(key).collect(), Verdict::Approve).await;
+            }
+        }
         let parked = EntryFilter { state: Some(State::Parked), ..EntryFilter::default() };
         life.store.touch(parked, Touch::Retry, None, life.now()).await.unwrap();
-        for line in &self.house.lines {
-            let (connector, state) = (Some(line.id), Some(State::Held));
-            let held = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
-            let held = life.store.entries(held).await.unwrap();
-            life.decide(line.id, held.iter().map(key).collect(), Verdict::Approve).await;
-        }
     }
 
     /// What a person gave up stays as it is, until a person says otherwise.
@@ -448,10 +450,13 @@ impl Life {
         self.clock().now()
     }
 
-    async fn decide(&self, connector: ConnectorId, of: Vec<ResourceKey>, verdict: Verdict) {
+    async fn decide(&self, line: &Line, of: Vec<ResourceKey>, verdict: Verdict) {
+        if let (Target::Directory(directory), Verdict::Approve) = (&line.target, &verdict) {
+            directory.removals.approve(of.iter().map(|key| key.id));
+        }
         let picks = of.into_iter().map(|key| Pick { key, mark: None }).collect();
         let (by, now) = ("kari".to_owned(), self.now());
-        drop(self.store.decide(connector, picks, verdict, by, now).await);
+        drop(self.store.decide(line.id, picks, verdict, by, now).await);
     }
 
     fn origin(&self) -> Origin {
