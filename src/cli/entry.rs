@@ -7,7 +7,7 @@ use scim_relay::operator::words::relative;
 use scim_relay::store::{LinkRow, LogRow, Named, Waiting};
 
 use super::output::{Screen, tame};
-use super::page::{Fields, local};
+use super::page::{Fields, moment};
 use super::queue::state;
 
 pub(super) fn page(entry: &QueueEntry, screen: &Screen) -> String {
@@ -21,7 +21,7 @@ pub(super) fn page(entry: &QueueEntry, screen: &Screen) -> String {
     let how = if entry.connector_state == "up" { "" } else { &entry.connector_state };
     fields.line("Connector", [row.connector.as_str(), how].join(" ").trim());
     waiting(&mut fields, waits, now);
-    fields.line("At the target", &held(entry.link.as_ref(), now));
+    fields.line("At the target", &held(entry.link.as_ref(), Some(waits), now));
     if entry.password {
         fields.line("Password", "waits to be passed on");
     }
@@ -34,7 +34,7 @@ pub(super) fn page(entry: &QueueEntry, screen: &Screen) -> String {
 /// What waits, and why.
 pub(super) fn waiting(fields: &mut Fields<'_>, waits: &Waiting, now: Timestamp) {
     let row = &waits.entry;
-    let at = |time: Timestamp| format!("{} ({})", local(time), relative(now, time));
+    let at = |time: Timestamp| moment(time, now);
     let mut what = state(row).to_owned();
     if let Some(kind) = &row.hold_kind {
         what = format!("{what}: {}", kind.replace('_', " "));
@@ -48,7 +48,8 @@ pub(super) fn waiting(fields: &mut Fields<'_>, waits: &Waiting, now: Timestamp) 
     if let Some(since) = waits.delivering {
         fields.line("In flight", &at(since));
     } else if !matches!(row.state.word(), "parked" | "held" | "waiting") {
-        fields.line("Next try", &at(row.due));
+        let due = if row.due <= now { "when its turn comes".to_owned() } else { at(row.due) };
+        fields.line("Next try", &due);
     }
     if row.attempts > 0 {
         fields.line("Failed tries", &row.attempts.to_string());
@@ -68,12 +69,14 @@ pub(super) fn waiting(fields: &mut Fields<'_>, waits: &Waiting, now: Timestamp) 
     }
 }
 
-/// What the target has of it.
-pub(super) fn held(link: Option<&LinkRow>, now: Timestamp) -> String {
+/// What the target has of it, while this waits.
+pub(super) fn held(link: Option<&LinkRow>, waits: Option<&Waiting>, now: Timestamp) -> String {
     let Some(link) = link else { return "nothing that we know of".to_owned() };
-    let at = |time: Timestamp| format!("{} ({})", local(time), relative(now, time));
+    let at = |time: Timestamp| moment(time, now);
     let applied = link.applied_at.map_or_else(String::new, |time| {
-        format!(", last applied {} with change {}", at(time), link.seq)
+        let due = waits.and_then(|waits| waits.undelivered.first());
+        let part = if due.is_some_and(|due| due.seq <= link.seq) { "a part of " } else { "" };
+        format!(", last applied {} with {part}change {}", at(time), link.seq)
     });
     match link.stage.as_str() {
         "gone" => format!("gone since {}; was {}", at(link.since), link.address),
@@ -97,7 +100,7 @@ pub(super) fn change(row: &LogRow, now: Timestamp) -> String {
             line.extend([format!("; {word}: {names}")]);
         }
     }
-    line.extend([format!(" ({})", relative(now, row.at))]);
+    line.extend([" (", &relative(now, row.at).replace(' ', "\u{a0}"), ")"]);
     tame(&line)
 }
 

@@ -173,8 +173,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result {
             let rows = chosen.query();
             if rows.resource.is_none() && !yes {
                 let one = QueueQuery { limit: Some(1), ..rows.clone() };
-                let them = counted(page(&client, &one).await?.total, "entry", "entries");
-                if !screen.confirmed(&format!("Give up {them} for good?"))? {
+                let total = page(&client, &one).await?.total;
+                let them = counted(total, "entry", "entries");
+                if total > 0 && !screen.confirmed(&format!("Give up {them} for good?"))? {
                     screen.note("Nothing was given up.");
                     return Ok(Exit::Failed);
                 }

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use scim_relay::clock::{Clock as _, SystemClock};
-use scim_relay::operator::words::{counted, relative};
+use scim_relay::operator::words::{number, relative};
 use scim_relay::operator::{Concern, MOST, Stand, Trace, Traceable, Traced};
 
 use super::client::{address, query};
 use super::output::{Screen, Style, tame};
-use super::page::{Fields, local, wrapped};
+use super::page::{Fields, local, moment, wrapped};
 use super::{Context, Exit, Failure, Result, entry};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result {
             }
             return Err(Failure::Failed(format!(
                 "{name} is the name of {} in {}; trace one by its id",
-                counted(several.len() as u64, "one", "several"),
+                number(several.len() as u64),
                 args.organization
             )));
         }
@@ -81,12 +81,15 @@ fn page(story: &Trace, screen: &Screen, now: Timestamp) -> String {
     text
 }
 
+/// Where the text of a list's lines begins: after time, age and number.
+const COLUMN: &str = "                                           ";
+
 fn heading(title: &str, screen: &Screen) -> String {
     format!("{}\n", screen.paint(Style::Bold, title))
 }
 
 fn who(story: &Trace, screen: &Screen, now: Timestamp) -> String {
-    let at = |time: Timestamp| format!("{} ({})", local(time), relative(now, time));
+    let at = |time: Timestamp| moment(time, now);
     let title = format!("{} {} in {}", story.kind, tame(&story.name), tame(&story.organization));
     let mut fields = Fields::new(screen, "  ");
     fields.line("Id", &story.id.to_string());
@@ -105,7 +108,7 @@ fn who(story: &Trace, screen: &Screen, now: Timestamp) -> String {
         fields.line("Changed", &at(story.modified));
     }
     if let Some(members) = story.members {
-        fields.line("Members", &counted(members as u64, "member", "members"));
+        fields.line("Members", &number(members as u64));
     }
     let mut groups: Vec<String> = story
         .groups
@@ -133,24 +136,20 @@ fn requests(story: &Trace, screen: &Screen, now: Timestamp) -> String {
     for request in &story.requests {
         let style = if request.status < 400 { Style::Green } else { Style::Yellow };
         text.extend([format!(
-            "  {}  {:>10}  {}  {} {}\n",
+            "  {}  {:>10}  {:>6}  {}  {} {}\n",
             local(request.at),
             relative(now, request.at),
+            request.id,
             screen.paint(style, &request.status.to_string()),
             tame(&request.method),
-            cut(&tame(&request.path), 50),
+            cut(&tame(&request.path), 45),
         )]);
         if let Some(reason) = &request.reason {
-            text.push_str(&wrapped(&tame(reason), "      "));
+            text.push_str(&wrapped(&tame(reason), COLUMN));
         }
     }
-    text.extend([format!(
-        "  `scim-relay requests {} NUMBER` has all of one: ",
-        story.organization
-    )]);
-    let last = story.requests.iter().rev().take(5).rev();
-    let numbers: Vec<String> = last.map(|request| request.id.to_string()).collect();
-    text.extend([numbers.join(", ").as_str(), "\n"]);
+    let command = format!("`scim-relay requests {} NUMBER`", tame(&story.organization));
+    text.extend(["  ", &command, " shows all of one.\n"]);
     text
 }
 
@@ -173,11 +172,11 @@ fn changes(story: &Trace, now: Timestamp) -> String {
             relative(now, change.at),
             change.seq
         )]);
-        let rest = wrapped(&tame(&format!("{what}{by}")), &" ".repeat(41));
+        let rest = wrapped(&tame(&format!("{what}{by}")), COLUMN);
         text.push_str(rest.trim_start());
         for (word, members) in [("joined", &change.joined), ("left", &change.left)] {
             if let Some(names) = entry::names(members) {
-                text.push_str(&wrapped(&tame(&format!("{word}: {names}")), &" ".repeat(41)));
+                text.push_str(&wrapped(&tame(&format!("{word}: {names}")), COLUMN));
             }
         }
     }
@@ -207,16 +206,27 @@ fn connector(stand: &Stand, screen: &Screen, now: Timestamp) -> String {
             Concern::NotRunning => "not known: it does not run".to_owned(),
         },
     );
-    if stand.link.is_some() || !stand.every_event {
-        fields.line("At the target", &entry::held(stand.link.as_ref(), now));
+    match (&stand.link, stand.every_event) {
+        (link, false) => {
+            fields.line("At the target", &entry::held(link.as_ref(), stand.waits.as_ref(), now));
+        }
+        (Some(link), true) => {
+            let when = link.applied_at.unwrap_or(link.since);
+            let what = match link.stage.as_str() {
+                "gone" => "of its end".to_owned(),
+                _ => format!("of change {}", link.seq),
+            };
+            fields.line("Last told", &format!("{what}, {}", moment(when, now)));
+        }
+        (None, true) => {}
     }
     if stand.password {
         fields.line("Password", "waits to be passed on");
     }
     for mail in &stand.mails {
-        let how = if mail.sent { "sent" } else { "begun, and cut off" };
-        let when = format!("{how} {} ({})", local(mail.at), relative(now, mail.at));
-        fields.line("Once", &format!("{when}, for change {}", mail.seq));
+        let when = moment(mail.at, now);
+        let how = if mail.sent { when } else { format!("begun {when} and cut off") };
+        fields.line("Sent once", &format!("{how}, for change {}", mail.seq));
     }
     match &stand.waits {
         Some(waits) => {
@@ -232,9 +242,7 @@ fn connector(stand: &Stand, screen: &Screen, now: Timestamp) -> String {
 
 fn in_line(stand: &Stand, now: Timestamp) -> String {
     match stand.link.as_ref().and_then(|link| link.applied_at) {
-        Some(since) => {
-            format!("nothing: in line since {} ({})", local(since), relative(now, since))
-        }
+        Some(since) => format!("nothing: in line since {}", moment(since, now)),
         None => "nothing".to_owned(),
     }
 }

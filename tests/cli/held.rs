@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
-use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::relay::{DIRECTORY, Relay, Said, person, program, stable};
+use crate::relay::{DIRECTORY, Relay, at_a_terminal, person, stable};
 
 /// A directory that has these people already, and a relay that has been told of them, too: each is
 /// a take-over, held.
@@ -131,23 +129,6 @@ fn a_kind_can_be_listed_and_decided_by_itself_and_an_empty_list_says_so() {
         "error: there is no connector `directroy`; there is only `directory`\n"
     );
     assert_eq!(relay.run(&["held", "list", "--kind", "remove"]).code, 2);
-}
-
-/// At a terminal, with this typed.
-fn at_a_terminal(relay: &Relay, command: &str, typed: &str) -> Said {
-    let line = format!("{} {command}", env!("CARGO_BIN_EXE_scim-relay"));
-    let environment = program(relay.path());
-    let mut script = std::process::Command::new("script");
-    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    for (name, value) in environment.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    let mut child = script.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
 }
 
 #[test]

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod daemon;
+mod forget;
 mod held;
 mod live;
 mod offline;
+mod queue;
 mod relay;
 mod requests;
+mod trace;

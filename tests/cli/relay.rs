@@ -203,6 +203,25 @@ impl Relay {
         self.does(&["token", "create", "lillevik"]).trim().to_owned()
     }
 
+    /// Takes up what its files say by now.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        self.signal("-HUP");
+        self.hears("reading the configuration again");
+        self.hears("STATUS=serving");
+    }
+
+    /// Ends it; who did this, to what, and what is said of it, by the audit log.
+    pub(crate) fn audited(&mut self, action: &str) -> Vec<(String, Option<String>)> {
+        assert_eq!(self.terminate().code(), Some(0), "{}", self.log());
+        let database = rusqlite::Connection::open(self.path().join("data/relay.db")).unwrap();
+        let query =
+            "SELECT subject, detail FROM audit WHERE action = ?1 AND actor <> '' ORDER BY id";
+        let mut rows = database.prepare(query).unwrap();
+        let rows = rows.query_map([action], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
     /// Waits until a connector has so many entries in a state.
     #[track_caller]
     pub(crate) fn has(&self, connector: usize, state: &str, entries: u64) {
@@ -224,6 +243,23 @@ impl Drop for Relay {
             drop(child.wait());
         }
     }
+}
+
+/// At a terminal, with this typed.
+pub(crate) fn at_a_terminal(relay: &Relay, command: &str, typed: &str) -> Said {
+    let line = format!("{} {command}", env!("CARGO_BIN_EXE_scim-relay"));
+    let environment = program(relay.path());
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for (name, value) in environment.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let mut child = script.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
 }
 
 pub(crate) fn person(user_name: &str, external_id: Option<&str>) -> Value {
