@@ -18,6 +18,9 @@ const PROMPT: Duration = Duration::from_secs(5);
 /// After a disturbance, a lane notices by then.
 const NOTICED: Duration = Duration::from_secs(31);
 
+/// A target that is in trouble is asked how it does in this time.
+const PROBED: Duration = Duration::from_mins(2);
+
 /// A row of the queue.
 struct Row {
     connector: i64,
@@ -117,7 +120,9 @@ impl World {
     fn is_prompt(&self, life: &Life, line: &Line, rows: &[&Row]) -> Result<(), String> {
         let now = life.now().as_millisecond();
         let calm = self.house.record.passed().saturating_sub(self.calm);
-        if calm < NOTICED + PROMPT || !life.is_free(line) {
+        // Time enough for a probe, after which what comes first may fail once more.
+        let in_trouble = line.target.desk().was_in_trouble(PROBED);
+        if calm < NOTICED + PROMPT || in_trouble || !life.is_free(line) {
             return Ok(());
         }
         let prompt = PROMPT.as_millis() as i64;

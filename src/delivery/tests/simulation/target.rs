@@ -33,6 +33,8 @@ struct State {
     /// Since when nothing may come: somebody stopped it, or it is in trouble.
     paused: Option<Duration>,
     tripped: Option<Duration>,
+    /// When it last said that it is in trouble.
+    trouble: Option<Duration>,
     panics: u64,
     calls: u64,
 }
@@ -46,6 +48,7 @@ impl Desk {
             attempts: BTreeMap::new(),
             paused: None,
             tripped: None,
+            trouble: None,
             panics: 0,
             calls: 0,
         };
@@ -76,6 +79,12 @@ impl Desk {
 
     pub(super) fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    /// Whether it took nothing within this time because of trouble, whatever it says to probes.
+    pub(super) fn was_in_trouble(&self, within: Duration) -> bool {
+        let now = self.record.passed();
+        self.state().trouble.is_some_and(|at| now < at + within)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -150,7 +159,9 @@ impl Visit<'_> {
             // A refusal may be about the one resource, and stops nobody else then.
             End::Unreachable => {
                 let now = self.desk.record.passed();
-                self.desk.state().tripped.get_or_insert(now);
+                let mut state = self.desk.state();
+                state.tripped.get_or_insert(now);
+                state.trouble = Some(now);
             }
             _ => {}
         }
