@@ -35,7 +35,7 @@ pub(crate) fn say(line: &impl Display) {
 /// seconds.
 fn patience() -> Duration {
     let seconds = std::env::var("SCIM_RELAY_TEST_PATIENCE").ok();
-    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(60))
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(150))
 }
 
 /// Waits for `condition`, and fails the test if it never comes true.
