@@ -77,14 +77,14 @@ pub(super) fn cut_off(c: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Ten seconds from the last attempt, then twice as long each time, an hour at most; not all at the
+/// A second from the last attempt, then twice as long each time, an hour at most; not all at the
 /// same moment, so that it shows which one it is.
 pub(super) const CUT_OFF: &str = "
     UPDATE queue SET
         cuts = cuts + 1,
         doubt = 1,
         state = iif(cuts >= 2, 1, state),
-        due = iif(cuts >= 2, leased + min(3600000, 10000 << min(cuts - 2, 9))
+        due = iif(cuts >= 2, leased + min(3600000, 1000 << min(cuts - 2, 12))
                              * (500 + abs(random() % 501)) / 1000, due),
         first_failed = iif(cuts >= 2, first_failed, first_failed - max(0, leased - due)),
         last_error = iif(cuts >= 2, 'scim-relay ended ' || (cuts + 1) || ' times in a row while this '
