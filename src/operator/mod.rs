@@ -11,6 +11,7 @@ mod held;
 mod preview;
 mod queue;
 mod requests;
+mod rights;
 mod standing;
 mod status;
 mod tokens;
@@ -41,6 +42,7 @@ pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
 pub use queue::{QueuePage, QueueQuery};
 pub use requests::RequestQuery;
+pub use rights::{Reach, Right, Rights, Role};
 pub use standing::QueueEntry;
 pub use status::{
     ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
