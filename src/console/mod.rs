@@ -1,36 +1,77 @@
-//! The private listener: metrics and health. It shows no person's data.
+//! The web console: pages for administrators, owners and the help desk. The private listener has
+//! metrics and health, too, for machines, which need no sign-in and show no person's data.
+//!
+//! To add a page: 1. a file in `pages/` with its data (a struct that is [`page::Content`]), its
+//! handlers, and `routes()`, wrapped in [`viewer::needs`] so that its right is said with it; 2. its
+//! template in `templates/`, which extends `base.html` and uses the macros of `parts.html`; 3. its
+//! line in [`pages::routes`]; 4. a sample of its data in its tests, which draw it.
+//!
+//! A request comes through these layers: `be_strict` (headers), CSRF, the session, `draw_trouble`
+//! (what went wrong becomes a page), `within_reach` (no other organization).
+
+#![expect(dead_code, reason = "the pages that use it are being built")]
+
+mod assets;
+mod icons;
+mod metrics;
+mod notices;
+mod page;
+mod pages;
+mod reader;
+mod templates;
+mod trouble;
+mod viewer;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use http::{StatusCode, header};
+use http::HeaderMap;
+use minijinja::Environment;
+use tower_http::csrf::CsrfLayer;
 
 use crate::http::{Health, health_router};
 use crate::metrics::Metrics;
 use crate::operator::Operator;
 
+use notices::{Notice, Notices};
+use reader::Reader;
+use trouble::Trouble;
+use viewer::Viewer;
+
+/// What every page works with. Cheap to clone.
 #[derive(Clone)]
 struct Console {
     operator: Operator,
-    metrics: Arc<Metrics>,
+    templates: Arc<Environment<'static>>,
+    notices: Notices,
 }
 
-/// `/metrics`, `/healthz`, `/readyz`.
-pub fn router(operator: Operator, metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics_text))
-        .with_state(Console { operator, metrics })
-        .merge(health_router(health))
-}
-
-async fn metrics_text(State(console): State<Console>) -> Response {
-    if let Err(error) = console.operator.refresh_gauges().await {
-        tracing::warn!(%error, "cannot bring the gauges up to date");
-        return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
+impl Console {
+    /// The habits of whoever sent these headers.
+    fn reader(&self, headers: &HeaderMap) -> Reader {
+        Reader::of(headers, &self.operator.timezone(), self.operator.now())
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], console.metrics.text()).into_response()
+
+    /// Tells on the next page what was done.
+    fn tell(&self, viewer: &Viewer, notice: Notice) {
+        self.notices.leave(&viewer.session, notice);
+    }
+}
+
+/// The pages, and `/metrics`, `/healthz`, `/readyz`.
+pub fn router(operator: Operator, metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
+    let machines = metrics::router(operator.clone(), metrics).merge(health_router(health));
+    let templates = templates::load().expect("the templates are tested");
+    let console = Console { operator, templates: Arc::new(templates), notices: Notices::default() };
+    pages::routes()
+        .fallback(async || Trouble::NotFound)
+        .layer(from_fn(viewer::within_reach))
+        .layer(from_fn_with_state(console.clone(), page::draw_trouble))
+        .layer(CsrfLayer::new())
+        .route("/static/{name}", get(assets::serve))
+        .layer(from_fn(page::be_strict))
+        .with_state(console)
+        .merge(machines)
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use scim_relay_sdk::connector::Semantics;
 use scim_relay_sdk::scim::ResourceKind;
 
@@ -133,6 +134,24 @@ impl Operator {
             reconciling: Arc::default(),
             started,
         }
+    }
+
+    /// Key and name of each organization.
+    pub fn organizations(&self) -> Vec<(String, String)> {
+        let runtime = self.runtime.load();
+        let named = |(key, one): (&Arc<str>, &crate::config::Organization)| {
+            (key.to_string(), one.info.name.clone())
+        };
+        runtime.config.organizations.iter().map(named).collect()
+    }
+
+    /// The zone of schedules, and of whoever did not say theirs.
+    pub fn timezone(&self) -> TimeZone {
+        self.runtime.load().config.timezone.clone()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn organization(&self, key: &str) -> Result<OrgId> {
