@@ -13,8 +13,7 @@ use super::holds::noun;
 use super::lane::Core;
 use super::outcome::{self, Attempt, Verdict, verdict};
 use super::owners::Linked;
-use super::permission::{self, Terms};
-use super::{LaneSettings, Shared, work};
+use super::{LaneSettings, Shared, permission, work};
 use crate::metrics;
 use crate::store::{Case, Claim, Once, OnceKey, Outcome, Reason, Settlement, StoreError};
 
@@ -53,7 +52,7 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     *read = Read { mark: case.mark, covers: case.covers, member_mark: case.member_mark };
     let now = shared.clock.now();
     let judged = catch_unwind(AssertUnwindSafe(|| judge(settings, claim, case, now)));
-    let Judged { mut work, terms, once, reaches, introduces } = match judged {
+    let Judged { mut work, first_run, once, reaches, introduces } = match judged {
         Ok(Some(judged)) => judged,
         Ok(None) => return outcome::nothing(),
         Err(_) => return ended(core, claim, Attempt::Panicked, claim.in_doubt),
@@ -81,7 +80,7 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
     }
     let begun = Instant::now();
     let in_doubt = work.in_doubt;
-    let attempt = permission::attempt(core, claim, work, &terms).await;
+    let attempt = permission::attempt(core, claim, work, first_run).await;
     let label = metrics::Connector { connector: settings.name.to_string() };
     shared.metrics.delivery_duration.get_or_create(&label).observe(begun.elapsed().as_secs_f64());
     let verdict = match attempt {
@@ -97,7 +96,8 @@ async fn carry_out(core: &Core, claim: &Claim, read: &mut Read) -> Verdict {
 /// What is to be done at the target.
 struct Judged {
     work: Work,
-    terms: Terms,
+    /// See [`Case::first_run`].
+    first_run: bool,
     /// Under which key, if once only.
     once: Option<OnceKey>,
     /// Whether it reaches the target at all.
@@ -108,10 +108,10 @@ struct Judged {
 }
 
 /// `None` if nothing is to be done.
-fn judge(settings: &LaneSettings, claim: &Claim, mut case: Case, now: Timestamp) -> Option<Judged> {
+fn judge(settings: &LaneSettings, claim: &Claim, case: Case, now: Timestamp) -> Option<Judged> {
     let organization = settings.organizations.get(&case.key.organization)?;
     let resource = work::resource(&case, organization);
-    let terms = Terms { bygone: std::mem::take(&mut case.bygone), first_run: case.first_run };
+    let first_run = case.first_run;
     let permit = permission::granted(claim);
     let connector = settings.connector.as_ref();
     let password = settings.vault.as_ref().zip(case.password.clone()).and_then(|(vault, sealed)| {
@@ -147,7 +147,7 @@ fn judge(settings: &LaneSettings, claim: &Claim, mut case: Case, now: Timestamp)
     let is_collapsed = work.change.as_ref().is_some_and(|change| change.collapsed);
     let introduces = (is_news || is_collapsed) && work.key.kind == ResourceKind::Group;
     let reaches = connector.reaches(&work);
-    Some(Judged { work, terms, once, reaches, introduces })
+    Some(Judged { work, first_run, once, reaches, introduces })
 }
 
 /// Calls the connector, once.

@@ -1,12 +1,9 @@
 //! One attempt, and what safety allows in it: the connector is called without a permission, says
 //! what it needs, and is called again once that is written down as allowed.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use scim_relay_sdk::connector::{
-    DeliveryError, Gone, HoldKind, Link, MemberDelta, MemberRemovals, Permit, Semantics, Stage,
-    Wanted, Work,
+    DeliveryError, Gone, HoldKind, Link, MemberRemovals, Permit, Semantics, Stage, Wanted, Work,
 };
 
 use super::LaneSettings;
@@ -21,14 +18,6 @@ use crate::store::{Allowed, Ask, Claim, Reason, Refusal, StoreError};
 const CALLS: u32 = 4;
 /// A clock that is this far ahead of the time that has passed was put there.
 const PUT_AHEAD: SignedDuration = SignedDuration::from_hours(1);
-
-/// What is known of a piece of work besides what its connector is told.
-pub(super) struct Terms {
-    /// See [`Case::bygone`](crate::store::Case::bygone).
-    pub(super) bygone: BTreeSet<String>,
-    /// See [`Case::first_run`](crate::store::Case::first_run).
-    pub(super) first_run: bool,
-}
 
 /// What a claim may do before anything is asked.
 pub(super) fn granted(claim: &Claim) -> Permit {
@@ -48,11 +37,11 @@ pub(super) async fn attempt(
     core: &Core,
     claim: &Claim,
     mut work: Work,
-    terms: &Terms,
+    first_run: bool,
 ) -> Result<Attempt, StoreError> {
     let settings = &core.settings;
     if settings.safety.first_run == FirstRun::Plan
-        && terms.first_run
+        && first_run
         && settings.connector.backfills()
         && matches!(work.wanted, Wanted::Present(_))
     {
@@ -62,8 +51,6 @@ pub(super) async fn attempt(
             return Ok(refused.attempt(None));
         }
     }
-    let free = terms.bygone.len() as u64;
-    work.permit.members = MemberRemovals::UpTo(free);
     for _ in 0..CALLS {
         let wish = match call(settings, &work).await {
             Attempt::Answered(Err(DeliveryError::Hold { kind, count, summary })) => {
@@ -71,19 +58,16 @@ pub(super) async fn attempt(
             }
             ended => return Ok(ended),
         };
-        let charged = match wish.kind {
-            HoldKind::MemberRemoval => wish.count.saturating_sub(free).max(1),
-            _ => wish.count,
-        };
-        let asked = Wish { count: charged, summary: wish.summary, ..wish };
-        let Some(refused) = asked.refused(core, claim, &work).await? else {
-            grant(&mut work.permit, wish.kind, wish.count);
+        let (kind, count) = (wish.kind, wish.count);
+        let Some(refused) = wish.refused(core, claim, &work).await? else {
+            grant(&mut work.permit, kind, count);
             continue;
         };
-        if wish.kind != HoldKind::MemberRemoval || !without_leavers(settings, &mut work, terms) {
+        if kind != HoldKind::MemberRemoval || !may_leave_them_in(settings, &work) {
             return Ok(refused.attempt(None));
         }
         // Whoever joins does not wait for those who may not leave.
+        work.permit.members = MemberRemovals::Leave;
         return Ok(match call(settings, &work).await {
             Attempt::Answered(Ok(delivered)) if delivered.link.is_some() => {
                 refused.attempt(delivered.link)
@@ -105,25 +89,11 @@ fn grant(permit: &mut Permit, kind: HoldKind, count: u64) {
     }
 }
 
-/// Leaves the group's members in, but for those of whom nothing is taken; `false` if that cannot be.
-fn without_leavers(settings: &LaneSettings, work: &mut Work, terms: &Terms) -> bool {
-    if settings.connector.semantics() == Semantics::EveryEvent
-        || matches!(work.wanted, Wanted::Gone { .. })
-    {
-        return false;
-    }
-    match &mut work.members {
-        Some(MemberDelta::Changed { left, .. }) => {
-            left.retain(|member| terms.bygone.contains(&member.address));
-            work.permit.members = MemberRemovals::UpTo(left.len() as u64);
-            true
-        }
-        Some(MemberDelta::All(_)) => {
-            work.permit.members = MemberRemovals::Leave;
-            true
-        }
-        None => false,
-    }
+/// Whether the rest of a group can be brought in line without those who should leave it.
+fn may_leave_them_in(settings: &LaneSettings, work: &Work) -> bool {
+    settings.connector.semantics() == Semantics::LatestState
+        && matches!(work.wanted, Wanted::Present(_))
+        && work.members.is_some()
 }
 
 /// What would be done, in the target's own words: the first line that says something.

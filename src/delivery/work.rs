@@ -69,6 +69,7 @@ pub fn judge(
         wanted,
         change,
         members: case.members,
+        bygone: case.bygone,
         password: None,
         link: case.link,
         in_doubt,

@@ -61,9 +61,7 @@ pub struct Case {
     pub link: Option<Link>,
     pub change: Option<Change>,
     pub members: Option<MemberDelta>,
-    /// Of those who left, the addresses that cost nobody anything: a former name of somebody who
-    /// stays, or an entry that is gone or deactivated, which was counted as a removal itself. Where
-    /// each event counts, their ids, since a receiver has one address for all.
+    /// See [`Work::bygone`](scim_relay_sdk::connector::Work::bygone).
     pub bygone: BTreeSet<String>,
     /// It was there before the connector came, and that has held nothing of it yet.
     pub first_run: bool,

@@ -64,7 +64,7 @@ impl Ldap {
                 demand_removal(work, || format!("delete the group `{dn}`"))?;
                 if work.permit.members != MemberRemovals::UpTo(u64::MAX) {
                     let (_, members) = self.members_of(groups, dn).await?;
-                    let count = members.len();
+                    let count = missing(&members, &bygone(work)).len();
                     work.permit.members.demand(count, || {
                         format!("delete the group `{dn}` with {}", counted(count))
                     })?;
@@ -185,14 +185,14 @@ impl Ldap {
             return Ok(());
         }
         let leaving = match &work.members {
-            None => 0,
-            Some(MemberDelta::Changed { left, .. }) => left.len(),
+            None => Values::new(),
+            Some(MemberDelta::Changed { left, .. }) => addresses(left),
             Some(MemberDelta::All(members)) => {
                 let (_, current) = self.members_of(groups, dn).await?;
-                missing(&current, &addresses(members)).len()
+                missing(&current, &addresses(members))
             }
         };
-        demand_leaving(work, leaving, dn)
+        demand_leaving(work, &leaving, dn)
     }
 
     /// A group's members: those that stand for nobody, and the others.
@@ -227,11 +227,8 @@ impl Ldap {
                 .await
             }
             Some(MemberDelta::Changed { joined: members, left: leavers }) => {
-                let leavers: &[Member] = match work.permit.members {
-                    MemberRemovals::Leave => &[],
-                    MemberRemovals::UpTo(_) => leavers,
-                };
-                let (joined, left) = (addresses(members), addresses(leavers));
+                let joined = addresses(members);
+                let left = may_leave(work, addresses(leavers));
                 match self.try_members(groups, dn, joined.clone(), left.clone()).await {
                     // Somebody was faster: a late twin of this work, a hand, the server's own
                     // referential integrity.
@@ -286,10 +283,8 @@ impl Ldap {
     ) -> Result<bool, DeliveryError> {
         let (fillers, current) = self.members_of(groups, dn).await?;
         let mut delta = difference(&current);
-        if work.permit.members == MemberRemovals::Leave {
-            delta.left.clear();
-        }
-        demand_leaving(work, delta.left.len(), dn)?;
+        delta.left = may_leave(work, delta.left);
+        demand_leaving(work, &delta.left, dn)?;
         let empty = current.len() + delta.joined.len() == delta.left.len();
         if !empty {
             delta.unfill = fillers;
@@ -382,7 +377,20 @@ impl Ldap {
     }
 }
 
-fn demand_leaving(work: &Work, count: usize, dn: &str) -> Result<(), DeliveryError> {
+fn bygone(work: &Work) -> Values {
+    work.bygone.iter().map(|address| address.clone().into_bytes()).collect()
+}
+
+/// Those of them that are not to be left in.
+fn may_leave(work: &Work, leaving: Values) -> Values {
+    match work.permit.members {
+        MemberRemovals::Leave => present(&bygone(work), &leaving),
+        MemberRemovals::UpTo(_) => leaving,
+    }
+}
+
+fn demand_leaving(work: &Work, leaving: &[Vec<u8>], dn: &str) -> Result<(), DeliveryError> {
+    let count = missing(leaving, &bygone(work)).len();
     work.permit.members.demand(count, || format!("remove {} from `{dn}`", counted(count)))
 }
 

@@ -275,11 +275,16 @@ async fn without_a_permission_nothing_is_told() {
     leaving.permit.members = MemberRemovals::Leave;
     let mut fewer = members.clone();
     fewer.permit.members = MemberRemovals::UpTo(2);
+    // Of whom the receiver knows that they are gone, it may be told that they left.
+    let mut bygone = members.clone();
+    let left = &bygone.change.as_ref().unwrap().left;
+    bygone.bygone.insert(left[0].value.clone());
     for (work, asked) in [
         (gone, (HoldKind::Removal, 1)),
         (members, (HoldKind::MemberRemoval, 3)),
         (leaving, (HoldKind::MemberRemoval, 3)),
         (fewer, (HoldKind::MemberRemoval, 3)),
+        (bygone, (HoldKind::MemberRemoval, 2)),
     ] {
         match connector.deliver(&work).await.unwrap_err().decision() {
             Decision::Hold { kind, count, .. } => assert_eq!((kind, count), asked),

@@ -225,7 +225,8 @@ async fn whoever_joins_a_group_does_not_wait_for_those_who_may_not_leave() {
         }
         other => panic!("{other:?}"),
     };
-    assert_eq!(told(&fake.last()), (vec![eve.id], vec![]), "Ada is left in");
+    assert_eq!(told(&fake.last()), (vec![eve.id], vec![ada.id]));
+    assert_eq!(fake.last().permit.members, MemberRemovals::Leave, "Ada is left in");
     kit.word(&choir, Verdict::Approve).await;
     kit.until_idle().await;
     assert_eq!(told(&fake.last()).1, [ada.id]);
@@ -245,12 +246,49 @@ async fn a_rejected_leaver_stays_and_whoever_joins_comes_in() {
     kit.word(&choir, Verdict::Reject("she sings on".to_owned())).await;
     kit.replace_members(&choir, &[eve]).await;
     eventually("Eve in it", async || {
-        matches!(&fake.last().members, Some(MemberDelta::Changed { joined, left })
-            if joined.len() == 1 && left.is_empty())
+        let Work { members, permit, .. } = fake.last();
+        permit.members == MemberRemovals::Leave
+            && matches!(members, Some(MemberDelta::Changed { joined, .. }) if joined.len() == 1)
     })
     .await;
     let entry = kit.until(&choir, State::Parked).await;
     assert_eq!(entry.last_error.unwrap(), "rejected: she sings on");
+}
+
+#[tokio::test]
+async fn who_left_a_group_with_their_own_entry_makes_no_room_for_another() {
+    let (kit, fake) = latest(Wish { safety: safety(10, 0), ..Wish::default() }).await;
+    let people = kit.people(&["ada", "bob", "eve"]).await;
+    let [ada, bob, eve] = &people[..] else { unreachable!("three people") };
+    let choir = kit.group("choir", &[ada, bob, eve]).await;
+    kit.until_idle().await;
+    fake.does(|work| match work.key.kind {
+        ResourceKind::Group => Answer::Fail(DeliveryError::refused("not now")),
+        ResourceKind::User if work.permit.remove => plainly(work),
+        ResourceKind::User => careful(work),
+    });
+    kit.delete(ada).await;
+    kit.replace_members(&choir, &[eve]).await;
+    eventually("Ada gone", async || kit.entry(ada).await.is_none()).await;
+    kit.until(&choir, State::Parked).await;
+
+    // The target itself has taken Ada out by then, so that only Bob is left to go.
+    let bobs = bob.id.to_string();
+    fake.does(move |work| {
+        let leaving = usize::from(!work.bygone.contains(&bobs));
+        let demanded = work.permit.members.demand(leaving, || "Bob leaves".to_owned());
+        demanded.map_or_else(Answer::Fail, |()| Answer::Done)
+    });
+    let before = permits(&fake, &choir).len();
+    kit.store.mark(kit.id(), vec![choir.row], Reason::Resync, kit.now()).await.unwrap();
+    kit.summary(&choir).await;
+    let permitted: Vec<_> =
+        permits(&fake, &choir)[before..].iter().map(|permit| permit.members).collect();
+    assert_eq!(permitted, [MemberRemovals::UpTo(0), MemberRemovals::Leave]);
+    let last = fake.last();
+    assert!(matches!(last.members, Some(MemberDelta::All(_))));
+    assert_eq!(last.bygone.into_iter().collect::<Vec<_>>(), [ada.id.to_string()]);
+    assert_eq!(kit.stands(HoldKind::MemberRemoval).await, (0, 1, 1));
 }
 
 #[tokio::test]

@@ -210,11 +210,12 @@ fn members_of(
     let touched = if is_whole { marked(c, claim)? } else { touched(c, claim)? };
     let mut joined = Vec::new();
     let mut left = Vec::new();
-    let mut bygone = BTreeSet::new();
+    let (mut bygone, mut costly) = (BTreeSet::new(), BTreeSet::new());
     for row in touched {
         let mut away = moved_from(c, claim, row, organization)?;
         let entry = entry(c, claim.connector, row, organization)?;
-        // Which of their addresses is there, the target knows alone: none of a leaver's is free.
+        // Which of their addresses is there, the target knows alone: none of a leaver's is free,
+        // whoever had it before.
         let costs = matches!(entry, Some((_, stage)) if stage == ACTIVE);
         let mut stays = false;
         if let Some((member, stage)) = entry {
@@ -232,9 +233,8 @@ fn members_of(
                 away.push(member);
             }
         }
-        if stays || !costs {
-            bygone.extend(away.iter().map(|member| member.address.clone()));
-        }
+        let addresses = if stays || !costs { &mut bygone } else { &mut costly };
+        addresses.extend(away.iter().map(|member| member.address.clone()));
         for member in away {
             // An address that another member has inherited stays in the group, as theirs.
             if is_members_address(c, claim, &member.address)? {
@@ -249,6 +249,7 @@ fn members_of(
     } else {
         MemberDelta::Changed { joined, left }
     };
+    bygone.retain(|address| !costly.contains(address));
     Ok(Told { members, bygone, upto })
 }
 

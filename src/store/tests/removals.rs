@@ -496,6 +496,26 @@ async fn whoever_leaves_a_group_counts_under_a_new_name_too() {
 }
 
 #[tokio::test]
+async fn a_former_name_of_who_stays_that_a_leaver_has_by_now_is_not_free() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let people = kit.users(2).await;
+    let [ada, bob] = &people[..] else { unreachable!("two people") };
+    let choir = kit.group("choir", &[ada, bob]).await;
+    kit.deliver_all(dir).await;
+    let at = |of: &Stored| format!("at-{}", of.row.0);
+    for (person, place) in [(ada, "ada's new place".to_owned()), (bob, at(ada))] {
+        kit.store.mark(dir, vec![person.row], Reason::Resync, kit.now()).await.unwrap();
+        let claim = kit.claim_of(dir, person).await.unwrap();
+        kit.settle(&claim, linked_at(&at(person), &place)).await;
+    }
+    kit.remove(&choir, &[bob]).await;
+    let claim = kit.claim_of(dir, &choir).await.unwrap();
+    let bygone = kit.case(&claim).await.bygone;
+    assert!(bygone.is_empty(), "Bob may be in the group as what Ada was: {bygone:?}");
+}
+
+#[tokio::test]
 async fn whoever_was_there_before_the_connector_is_its_first_run_until_it_holds_something_of_them()
 {
     let mut kit = Kit::new().await;

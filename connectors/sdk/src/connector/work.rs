@@ -1,6 +1,7 @@
 //! What the engine asks of a connector.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,11 @@ pub struct Work {
     pub change: Option<Change>,
     /// For a group at a connector that [wants members](super::Connector::wants_members).
     pub members: Option<MemberDelta>,
+    /// Who leaves a group without costing anybody anything, by address (where each event counts, by
+    /// id): a former name of somebody who stays, an entry that is gone or deactivated, which was
+    /// counted as a removal itself. Whoever asks for [`Permit::members`] leaves out those of them
+    /// that the group holds.
+    pub bygone: BTreeSet<String>,
     /// A new password of the person who is wanted, for a connector that
     /// [asks for it](super::Settings::wants_password). It comes once: with every attempt until one
     /// is delivered.
@@ -254,12 +260,12 @@ impl Permit {
     };
 }
 
-/// Taking members out of a group.
+/// Taking members out of a group, besides those who are [bygone](Work::bygone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberRemovals {
     /// So many at most; with more to take out, the answer is [`DeliveryError::Hold`] with how many.
     UpTo(u64),
-    /// None at all: everything else of the group is written, and they are left in.
+    /// None: everything else of the group is written, and they are left in.
     Leave,
 }
 

@@ -85,8 +85,8 @@ async fn asks_before_a_removal(
 }
 
 /// What every connector must hold that keeps the members of groups in line: none is taken out
-/// without permission, by a change or by a comparison or with the whole group, and others need not
-/// wait for them.
+/// without permission, by a change or by a comparison or with the whole group, others need not
+/// wait for them, and who is bygone makes room for nobody else.
 pub async fn member_conformance(
     connector: &dyn Connector,
     group: Resource,
@@ -118,8 +118,23 @@ pub async fn member_conformance(
     let now = deliver(everybody, none).await?;
     assert_eq!(now.action, Action::Unchanged, "who leaves is left in by a comparison, too");
     deliver(those_who_stay.clone(), MemberRemovals::UpTo(1)).await?;
-    let now = deliver(those_who_stay, none).await?;
+    let now = deliver(those_who_stay.clone(), none).await?;
     assert_eq!(now.action, Action::Unchanged, "with permission, one leaves");
+
+    let both = MemberDelta::Changed { joined: Vec::new(), left: vec![two.clone(), three.clone()] };
+    for leavers in [both, all(&[])] {
+        let deliver_with = async |bygone: &Member, members: &MemberDelta, permitted| {
+            let mut work = work(members.clone(), permitted, made.link.clone());
+            work.bygone.insert(bygone.address.clone());
+            connector.deliver(&work).await
+        };
+        assert_asks_for(2, deliver_with(&one, &leavers, none).await);
+        assert_asks_for(1, deliver_with(&two, &leavers, none).await);
+        deliver_with(&two, &leavers, MemberRemovals::Leave).await?;
+        let now = deliver(all(&[&three]), none).await?;
+        assert_eq!(now.action, Action::Unchanged, "who is bygone leaves, and nobody else");
+        deliver(those_who_stay.clone(), none).await?;
+    }
 
     let mut gone = deleted(group.clone());
     gone.link = made.link;

@@ -1,5 +1,6 @@
 //! A small organization and the people in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -95,6 +96,7 @@ pub fn work(wanted: Wanted) -> Work {
         wanted,
         change: None,
         members: None,
+        bygone: BTreeSet::new(),
         password: None,
         link: None,
         in_doubt: false,

@@ -144,7 +144,8 @@ impl EventsConnector {
 /// A receiver may close accounts and doors when it hears of a removal, so those count as removals
 /// although they are only told.
 fn permitted(work: &Work, events: &[Event]) -> Result<(), DeliveryError> {
-    let leaving = work.change.as_ref().map_or(0, |change| change.left.len());
+    let left = work.change.iter().flat_map(|change| &change.left);
+    let leaving = left.filter(|member| !work.bygone.contains(&member.value)).count();
     for event in events {
         let summary = || format!("send `{}` for {}", event.kind, work.key);
         match event.kind.1 {

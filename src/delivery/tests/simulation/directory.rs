@@ -72,7 +72,7 @@ impl Members {
             None => {}
         }
         if work.permit.members == MemberRemovals::Leave {
-            leave.clear();
+            leave.retain(|address| work.bygone.contains(address));
         }
         after.retain(|address, _| !leave.contains(address));
         if let Some(MemberDelta::All(come) | MemberDelta::Changed { joined: come, .. }) =
@@ -194,7 +194,8 @@ impl Directory {
     fn set_members(&self, work: &Work, id: &str) -> Result<(), DeliveryError> {
         let before = self.held().entries[id].members.clone();
         let Members { after, leave } = Members::of(&before, work);
-        work.permit.members.demand(leave.len(), || format!("{leave:?} leave"))?;
+        let costly = leave.iter().filter(|address| !work.bygone.contains(*address)).count();
+        work.permit.members.demand(costly, || format!("{leave:?} leave"))?;
         let stay: BTreeSet<ResourceId> = after.values().copied().collect();
         let losses = leave.iter().map(|address| before[address]);
         let losses: BTreeSet<_> = losses.filter(|of| !stay.contains(of)).collect();
