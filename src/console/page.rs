@@ -367,7 +367,7 @@ pub(super) mod sample {
     /// Somebody with these rights, in Oslo on 18 November 2026 at 09:42.
     pub(in crate::console) fn viewer(rights: Rights) -> Viewer {
         Viewer {
-            actor: Actor("ingrid@lillevik.example".to_owned()),
+            actor: Actor::account("ingrid@lillevik.example".to_owned(), [192, 0, 2, 7].into()),
             name: "Ingrid Solheim".to_owned(),
             rights,
             session: "sample".into(),

@@ -111,7 +111,7 @@ impl Daemon {
         let fire = move |name: Arc<str>| {
             let operator = operator.clone();
             async move {
-                let actor = crate::operator::Actor("schedule".to_owned());
+                let actor = crate::operator::Actor::relay("schedule");
                 if let Err(error) = operator.reconcile(&actor, &name, false).await {
                     tracing::error!(connector = %name, %error, "a scheduled reconciliation could not run");
                 }

@@ -100,6 +100,7 @@ impl Scim {
             let row = AuditRow {
                 at: first.at,
                 actor: "scim-relay".to_owned(),
+                from: None,
                 action: "token.first_use".to_owned(),
                 organization: self.key_of(first.organization).map(|key| key.to_string()),
                 subject: first.lookup.to_string(),

@@ -96,7 +96,8 @@ impl Operator {
         if let Some(paused) = self.paused(id).await? {
             return Ok(Pausing { changed: false, paused: Some(paused) });
         }
-        let paused = Some(Paused { at: self.clock.now(), by: actor.0.clone(), why: why.clone() });
+        let paused =
+            Some(Paused { at: self.clock.now(), by: actor.name().to_owned(), why: why.clone() });
         self.store.pause(id, paused.clone()).await?;
         self.runtime.load().engine.set_paused(name, paused.clone());
         self.note(actor, "connector.pause", None, name, why).await?;

@@ -111,7 +111,7 @@ impl Operator {
                 of.push(number);
             }
         }
-        let who = actor.0.clone();
+        let who = actor.clone();
         let answers = self.store.decide(connector, picks, verdict, who, self.clock.now()).await?;
         let mut decided = vec![Decided::NotHeld; decision.picks.len()];
         for (number, answer) in of.into_iter().zip(answers) {
@@ -121,7 +121,7 @@ impl Operator {
         }
         let done = decided.iter().filter(|decided| **decided == Decided::Done).count();
         tracing::info!(
-            actor = actor.0,
+            actor = actor.name(),
             connector = decision.connector,
             decided = done,
             "held work was decided by a person"

@@ -38,12 +38,13 @@ use crate::vault::Vault;
 use connectors::Reconciling;
 use requests::Looks;
 
+pub use crate::store::{Actor, Reach, Role};
 pub use connectors::{ConnectorLine, Pausing};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
 pub use queue::{QueuePage, QueueQuery};
 pub use requests::RequestQuery;
-pub use rights::{Reach, Right, Rights, Role};
+pub use rights::{Right, Rights};
 pub use standing::QueueEntry;
 pub use status::{
     ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
@@ -92,10 +93,6 @@ pub struct Operator {
     reconciling: Arc<Reconciling>,
     started: Timestamp,
 }
-
-/// Who does it: a Unix user, an account, the daemon itself.
-#[derive(Clone, Debug)]
-pub struct Actor(pub String);
 
 /// Why it was not done, in a sentence for whoever asked.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +181,8 @@ impl Operator {
     ) -> Result<()> {
         let row = AuditRow {
             at: self.clock.now(),
-            actor: actor.0.clone(),
+            actor: actor.name().to_owned(),
+            from: actor.from().map(|from| from.to_string()),
             action: action.to_owned(),
             organization: organization.map(str::to_owned),
             subject: subject.into(),

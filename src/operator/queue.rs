@@ -83,10 +83,9 @@ impl Operator {
                 "name a connector: what is skipped at all of them at once is a mistake".to_owned(),
             ));
         }
-        let signed =
-            Signed { by: actor.0.clone(), action: "queue.skip", reason: reason.to_owned() };
+        let signed = Signed { by: actor.clone(), action: "queue.skip", reason: reason.to_owned() };
         let rows = self.touch(query, Touch::Skip, Some(signed)).await?;
-        tracing::info!(actor = actor.0, rows, what = describe(query), "skipped by a person");
+        tracing::info!(actor = actor.name(), rows, what = describe(query), "skipped by a person");
         Ok(rows)
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Looks(Mutex<HashMap<Look, Instant>>);
 /// Who looks at what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Look {
-    actor: String,
+    actor: Actor,
     organization: OrgId,
     failed: bool,
 }
@@ -99,14 +99,13 @@ impl Operator {
     }
 
     fn look(&self, actor: &Actor, organization: &str, query: &RequestQuery) -> Result<Look> {
-        let (actor, organization) = (actor.0.clone(), self.organization(organization)?);
+        let (actor, organization) = (actor.clone(), self.organization(organization)?);
         Ok(Look { actor, organization, failed: query.failed })
     }
 
     async fn begin(&self, look: Look, organization: &str) -> Result<()> {
-        let actor = Actor(look.actor.clone());
         let what = if look.failed { "last refused requests" } else { "last requests" };
-        self.note(&actor, "requests.read", Some(organization), what, None).await?;
+        self.note(&look.actor, "requests.read", Some(organization), what, None).await?;
         // Not before it is written down.
         self.looks.asked(look, Instant::now());
         Ok(())
@@ -144,12 +143,12 @@ mod tests {
     #[test]
     fn a_look_goes_on_until_its_asker_pauses() {
         let (looks, begun) = (Looks::default(), Instant::now());
-        let look = Look { actor: "kari".to_owned(), organization: OrgId(1), failed: true };
+        let look = Look { actor: Actor::relay("kari"), organization: OrgId(1), failed: true };
         assert!(!looks.goes_on(&look, begun));
         assert!(!looks.goes_on(&look, begun), "to ask whether it does begins none");
         looks.asked(look.clone(), begun);
         for another in [
-            Look { actor: "ola".to_owned(), ..look.clone() },
+            Look { actor: Actor::relay("ola"), ..look.clone() },
             Look { organization: OrgId(2), ..look.clone() },
             Look { failed: false, ..look.clone() },
         ] {

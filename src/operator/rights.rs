@@ -5,69 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-/// A person's part in the relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Everything, everywhere.
-    Administrator,
-    /// Everything of their organizations: tokens, people, approvals.
-    Owner,
-    /// People, queue and requests; may try again, nothing else.
-    HelpDesk,
-}
-
-impl Role {
-    pub const ALL: [Self; 3] = [Self::Administrator, Self::Owner, Self::HelpDesk];
-
-    /// As the command line and the configuration write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Administrator => "administrator",
-            Self::Owner => "owner",
-            Self::HelpDesk => "helpdesk",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.word() == word)
-    }
-
-    /// As a page writes it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Administrator => "Administrator",
-            Self::Owner => "Owner",
-            Self::HelpDesk => "Help desk",
-        }
-    }
-
-    fn may(self, right: Right) -> bool {
-        match self {
-            Self::Administrator => true,
-            Self::Owner => right != Right::Administer,
-            Self::HelpDesk => matches!(right, Right::People | Right::Retry),
-        }
-    }
-}
-
-/// Where somebody has a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
-    Everywhere,
-    Only(BTreeSet<Arc<str>>),
-}
-
-impl Reach {
-    pub fn contains(&self, organization: &str) -> bool {
-        match self {
-            Self::Everywhere => true,
-            Self::Only(own) => own.contains(organization),
-        }
-    }
-}
+use crate::store::{Reach, Role};
 
 /// What a page or a button needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +47,17 @@ impl Rights {
         Self { role: Role::HelpDesk, reach }
     }
 
+    /// `None`: nobody has this role there. An administrator has it everywhere, an owner in some
+    /// organizations.
+    pub fn new(role: Role, reach: Reach) -> Option<Self> {
+        match (role, &reach) {
+            (Role::Administrator, Reach::Everywhere)
+            | (Role::Owner, Reach::Only(_))
+            | (Role::HelpDesk, _) => Some(Self { role, reach }),
+            (Role::Administrator, Reach::Only(_)) | (Role::Owner, Reach::Everywhere) => None,
+        }
+    }
+
     pub fn role(&self) -> Role {
         self.role
     }
@@ -118,7 +67,7 @@ impl Rights {
     }
 
     pub fn may(&self, right: Right) -> bool {
-        self.role.may(right)
+        may(self.role, right)
     }
 
     /// Whether this organization is theirs at all.
@@ -133,6 +82,14 @@ impl Rights {
     }
 }
 
+fn may(role: Role, right: Right) -> bool {
+    match role {
+        Role::Administrator => true,
+        Role::Owner => right != Right::Administer,
+        Role::HelpDesk => matches!(right, Right::People | Right::Retry),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +98,7 @@ mod tests {
     fn each_role_may_what_it_is_for() {
         use Right::{Administer, Approve, Operate, People, Retry, Skip, Tokens};
         let all = [People, Retry, Operate, Skip, Approve, Tokens, Administer];
-        let may = |role: Role| all.map(|right| role.may(right));
+        let may = |role: Role| all.map(|right| may(role, right));
         assert_eq!(may(Role::Administrator), [true; 7]);
         assert_eq!(may(Role::Owner), [true, true, true, true, true, true, false]);
         assert_eq!(may(Role::HelpDesk), [true, true, false, false, false, false, false]);

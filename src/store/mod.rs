@@ -8,6 +8,7 @@
 //! There is no transaction object: a transaction handed out across an await would forbid the group
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
+mod accounts;
 mod claim;
 mod held;
 mod people;
@@ -25,6 +26,11 @@ use tokio::sync::watch;
 
 use crate::vault::KeyId;
 
+pub use accounts::{
+    AccountChange, AccountId, AccountRow, Accounts, Added, Changed, Invitation, NewAccount,
+    NewInvitation, NewSession, PasswordHash, Preferences, Purpose, Reach, Redeemed, Role, Seat,
+    SecretHash, SessionId, SessionRow, Welcome,
+};
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use people::{
@@ -76,7 +82,7 @@ pub type Scribe = Box<dyn FnMut(&Stored, &mut dyn Memberships) -> Result<String>
 
 /// A backend. Clones of a handle share it.
 #[async_trait]
-pub trait Store: People + Send + Sync {
+pub trait Store: Accounts + People + Send + Sync {
     // === Registry ===
 
     /// The organizations of the configuration, in the order given, made where they are new.

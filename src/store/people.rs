@@ -7,7 +7,7 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuditRow, ConnectorId, Decided, DriftRow, HeldFilter, HeldPage, OnceKey, OrgId, Pick,
+    Actor, AuditRow, ConnectorId, Decided, DriftRow, HeldFilter, HeldPage, OnceKey, OrgId, Pick,
     RequestRow, Result, RowId, RunId, RunRow, State, Stored, Verdict,
 };
 
@@ -34,7 +34,7 @@ pub trait People: Send + Sync {
         connector: ConnectorId,
         picks: Vec<Pick>,
         verdict: Verdict,
-        by: String,
+        by: Actor,
         now: Timestamp,
     ) -> Result<Vec<Decided>>;
     /// Whoever has this name or id, and who had it until they were deleted: the living first.
@@ -108,7 +108,7 @@ pub struct EntryFilter {
 /// Whose word it was that rows were touched, for the audit log: a line for each of them.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    pub by: String,
+    pub by: Actor,
     /// `queue.skip`, ...
     pub action: &'static str,
     pub reason: String,

@@ -1,6 +1,7 @@
 //! What goes into the store and what comes out of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -415,12 +416,48 @@ pub struct RunRow {
     pub drifted: u64,
 }
 
+/// Who does something: a Unix user, an account of the console, the relay itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Actor {
+    name: String,
+    /// Known of whom the console serves.
+    from: Option<IpAddr>,
+}
+
+impl Actor {
+    /// Whoever the kernel names at the other end of the admin socket.
+    pub fn unix(name: String) -> Self {
+        Self { name, from: None }
+    }
+
+    /// Of the console, by e-mail address.
+    pub fn account(email: String, from: IpAddr) -> Self {
+        Self { name: email, from: Some(from) }
+    }
+
+    /// A part of the relay, of its own accord.
+    pub fn relay(part: &str) -> Self {
+        Self { name: part.to_owned(), from: None }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn from(&self) -> Option<IpAddr> {
+        self.from
+    }
+}
+
 /// Something a person did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditRow {
     pub at: Timestamp,
-    /// The Unix user of the admin socket, or the daemon itself.
+    /// The Unix user of the admin socket, an account's e-mail address, or the daemon itself.
     pub actor: String,
+    /// The address they came from, if they came from one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<String>,
     /// `token.create`, `queue.skip`, ...
     pub action: String,
     pub organization: Option<String>,

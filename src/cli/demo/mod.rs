@@ -201,6 +201,6 @@ async fn token(daemon: &Daemon) -> Result<String> {
         name: Some("demo".to_owned()),
         ..NewTokenRequest::default()
     };
-    let actor = Actor("demo".to_owned());
+    let actor = Actor::relay("demo");
     daemon.operator().create_token(&actor, &request).await.context("cannot make a token")
 }

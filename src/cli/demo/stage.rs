@@ -78,7 +78,7 @@ impl Stage {
 
     /// Compares the directory with what it should hold.
     pub(super) async fn reconcile(&self) -> Result<Report> {
-        let actor = Actor("demo".to_owned());
+        let actor = Actor::relay("demo");
         let report = self.operator.reconcile(&actor, "directory", false).await;
         let report = report.context("the directory cannot be reconciled")?;
         match &report.error {

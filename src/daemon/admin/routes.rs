@@ -285,7 +285,7 @@ async fn unknown(method: http::Method, uri: http::Uri) -> Answer {
 
 /// Who does it, for the audit log.
 fn actor(peer: Peer) -> Actor {
-    Actor(match peer {
+    Actor::unix(match peer {
         Peer::Process { uid, .. } => match people::user_name(uid) {
             Some(name) => format!("user {name}"),
             None => format!("uid {uid}"),

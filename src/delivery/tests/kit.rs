@@ -26,7 +26,7 @@ use crate::metrics::{self, Metrics};
 use crate::safety::Safety;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    ConnectorId, Content, Decided, Entry, EntryFilter, Lookups, OrgId, Origin, People, Pick,
+    Actor, ConnectorId, Content, Decided, Entry, EntryFilter, Lookups, OrgId, Origin, People, Pick,
     Reason, Registration, State, Store, Stored, Update, Verdict, Written,
 };
 use crate::vault::Vault;
@@ -527,7 +527,7 @@ impl Kit {
         let organization = Arc::clone(&self.info.key);
         let key = ResourceKey { organization, kind: of.kind, id: of.id };
         let picks = vec![Pick { key, mark: None }];
-        let by = "user kari".to_owned();
+        let by = Actor::unix("user kari".to_owned());
         let decided =
             self.store.decide(self.id(), picks, Verdict::Approve, by, self.now()).await.unwrap();
         assert_eq!(decided, [Decided::Done]);

@@ -12,7 +12,9 @@ use scim_relay_sdk::scim::ResourceKind;
 
 use super::kit::{Answer, Fake, Kit, Wish, eventually, is, plainly};
 use crate::safety::{FirstRun, Safety, Share};
-use crate::store::{Entry, Paused, People, Pick, Reason, Removals, State, Store, Stored, Verdict};
+use crate::store::{
+    Actor, Entry, Paused, People, Pick, Reason, Removals, State, Store, Stored, Verdict,
+};
 
 fn safety(removals: u64, members: u64) -> Safety {
     Safety {
@@ -93,7 +95,7 @@ impl Kit {
     async fn word(&self, of: &Stored, verdict: Verdict) {
         let organization = "lillevik".into();
         let key = scim_relay_sdk::scim::ResourceKey { organization, kind: of.kind, id: of.id };
-        let (by, picks) = ("kari".to_owned(), vec![Pick { key, mark: None }]);
+        let (by, picks) = (Actor::relay("kari"), vec![Pick { key, mark: None }]);
         let decided = self.store.decide(self.id(), picks, verdict, by, self.now()).await.unwrap();
         assert_eq!(decided, [crate::store::Decided::Done]);
     }

@@ -10,8 +10,8 @@ use scim_relay_sdk::scim::ResourceKey;
 
 use super::{kind_number, kind_of, millis, queue, rows, sql, time, tokens};
 use crate::store::{
-    AuditRow, ConnectorId, Decided, Held, HeldFilter, HeldPage, HeldPlace, OrgId, Pick, Result,
-    Verdict,
+    Actor, AuditRow, ConnectorId, Decided, Held, HeldFilter, HeldPage, HeldPlace, OrgId, Pick,
+    Result, Verdict,
 };
 
 /// Rows that are held, in order; `?2` is a kind, or NULL for all.
@@ -102,7 +102,7 @@ pub(super) fn decide(
     connector: ConnectorId,
     picks: &[Pick],
     verdict: &Verdict,
-    by: &str,
+    by: &Actor,
     keys: &HashMap<OrgId, Arc<str>>,
     now: Timestamp,
 ) -> Result<Vec<Decided>> {
@@ -130,7 +130,8 @@ pub(super) fn decide(
                 }
                 let row = AuditRow {
                     at: now,
-                    actor: by.to_owned(),
+                    actor: by.name().to_owned(),
+                    from: by.from().map(|from| from.to_string()),
                     action: action.to_owned(),
                     organization: Some(key.organization.to_string()),
                     subject: format!("{name} {}/{}", key.kind, key.id),

@@ -1,6 +1,7 @@
 //! The store in one SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit,
 //! and readers beside it.
 
+mod accounts;
 #[cfg(test)]
 mod backlog_costs;
 mod cases;

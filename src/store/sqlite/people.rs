@@ -14,9 +14,9 @@ use super::{
     touch,
 };
 use crate::store::{
-    AuditRow, ConnectorId, Decided, DriftRow, Entry, EntryFilter, HeldFilter, HeldPage, Known,
-    OnceKey, OrgId, People, Pick, RequestRow, Result, RowId, RunId, RunRow, Signed, Standing,
-    StoreError, Touch, Verdict,
+    Actor, AuditRow, ConnectorId, Decided, DriftRow, Entry, EntryFilter, HeldFilter, HeldPage,
+    Known, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId, RunId, RunRow, Signed,
+    Standing, StoreError, Touch, Verdict,
 };
 
 #[async_trait]
@@ -78,7 +78,7 @@ impl People for SqliteStore {
         connector: ConnectorId,
         picks: Vec<Pick>,
         verdict: Verdict,
-        by: String,
+        by: Actor,
         now: Timestamp,
     ) -> Result<Vec<Decided>> {
         let keys = self.keys();

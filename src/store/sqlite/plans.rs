@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    cases, claims, entries, forget, held, index, links, list, members, open, passwords, prune,
-    queue, removals, requests, rows, settle, standing, touch,
+    accounts, cases, claims, entries, forget, held, index, links, list, members, open, passwords,
+    prune, queue, removals, requests, rows, settle, standing, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -70,6 +70,14 @@ fn lanes_look_and_claim_by_index() {
     for query in [claims::CUT_OFF, claims::TAKE_BACK] {
         check(query, &["queue_leased"]);
     }
+}
+
+#[test]
+fn who_asks_for_a_page_is_found_by_index() {
+    check(accounts::SEAT, &["sqlite_autoindex_session_1 (hash=?)", "INTEGER PRIMARY KEY"]);
+    check(accounts::BY_EMAIL, &["(folded=?)"]);
+    check(accounts::REACH, &["PRIMARY KEY (account=?)"]);
+    check(accounts::INVITATION, &["PRIMARY KEY (hash=?)"]);
 }
 
 #[test]

@@ -80,13 +80,14 @@ pub(super) fn used(c: &Connection, used: &[(TokenId, Timestamp)]) -> Result<()> 
 
 pub(super) fn audit(c: &Connection, row: &AuditRow) -> Result<()> {
     c.prepare_cached(
-        "INSERT INTO audit (at, actor, action, organization, subject, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO audit (at, actor, origin, action, organization, subject, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .and_then(|mut s| {
         s.execute(params![
             millis(row.at),
             row.actor,
+            row.from,
             row.action,
             row.organization,
             row.subject,
@@ -99,17 +100,19 @@ pub(super) fn audit(c: &Connection, row: &AuditRow) -> Result<()> {
 
 pub(super) fn audit_log(c: &Connection, limit: usize) -> Result<Vec<AuditRow>> {
     c.prepare_cached(
-        "SELECT at, actor, action, organization, subject, detail FROM audit ORDER BY id DESC LIMIT ?1",
+        "SELECT at, actor, origin, action, organization, subject, detail
+         FROM audit ORDER BY id DESC LIMIT ?1",
     )
     .and_then(|mut s| {
         s.query_map([limit], |row| {
             Ok(AuditRow {
                 at: time(row.get(0)?),
                 actor: row.get(1)?,
-                action: row.get(2)?,
-                organization: row.get(3)?,
-                subject: row.get(4)?,
-                detail: row.get(5)?,
+                from: row.get(2)?,
+                action: row.get(3)?,
+                organization: row.get(4)?,
+                subject: row.get(5)?,
+                detail: row.get(6)?,
             })
         })?
         .collect()

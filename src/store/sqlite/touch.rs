@@ -192,7 +192,8 @@ fn note(
         .map_err(sql)?;
     let row = AuditRow {
         at: now,
-        actor: signed.by.clone(),
+        actor: signed.by.name().to_owned(),
+        from: signed.by.from().map(|from| from.to_string()),
         action: signed.action.to_owned(),
         organization: keys.get(&OrgId(organization)).map(ToString::to_string),
         subject,

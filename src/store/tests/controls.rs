@@ -7,8 +7,8 @@ use scim_relay_sdk::scim::ResourceKind;
 use super::kit::{Kit, hook, linked_at, parked};
 use crate::store::sqlite::FILE;
 use crate::store::{
-    AuditRow, ConnectorId, EntryFilter, Once, OnceKey, Outcome, People, Reason, Signed, State,
-    Store, Stored, Touch,
+    Actor, AuditRow, ConnectorId, EntryFilter, Once, OnceKey, Outcome, People, Reason, Signed,
+    State, Store, Stored, Touch,
 };
 
 /// Three people at a directory: one parked, one that is retried, one that is due.
@@ -73,7 +73,11 @@ async fn what_is_touched_in_bulk_is_what_matches_and_each_row_is_written_down() 
     assert_eq!(touched, 1);
     let signed = || {
         let reason = "left long ago".to_owned();
-        Some(Signed { by: "user kari".to_owned(), action: "queue.skip", reason })
+        Some(Signed {
+            by: Actor::account("kari@example.org".to_owned(), [192, 0, 2, 7].into()),
+            action: "queue.skip",
+            reason,
+        })
     };
     let all = EntryFilter { connector: Some(dir), ..EntryFilter::default() };
     let touched = kit.store.touch(all, Touch::Skip, signed(), kit.now()).await.unwrap();
@@ -86,8 +90,9 @@ async fn what_is_touched_in_bulk_is_what_matches_and_each_row_is_written_down() 
         .unwrap()
         .into_iter()
         .map(|row| {
-            let AuditRow { actor, action, organization, subject, detail, .. } = row;
-            assert_eq!((&*actor, &*action), ("user kari", "queue.skip"));
+            let AuditRow { actor, from, action, organization, subject, detail, .. } = row;
+            assert_eq!((&*actor, &*action), ("kari@example.org", "queue.skip"));
+            assert_eq!(from.as_deref(), Some("192.0.2.7"));
             assert_eq!(organization.as_deref(), Some("north"));
             assert_eq!(detail.as_deref(), Some("left long ago"));
             subject

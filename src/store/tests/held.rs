@@ -7,8 +7,8 @@ use scim_relay_sdk::scim::ResourceKey;
 
 use super::kit::{Kit, SOUTH, arc};
 use crate::store::{
-    Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, People, Pick, State,
-    Store, Stored, Touch, Verdict,
+    Actor, Allowed, Ask, ConnectorId, Decided, Held, HeldFilter, HeldPlace, Outcome, People, Pick,
+    State, Store, Stored, Touch, Verdict,
 };
 
 fn hold(kind: HoldKind, summary: &str) -> Outcome {
@@ -50,7 +50,7 @@ async fn decide(
     picks: Vec<Pick>,
     verdict: Verdict,
 ) -> Vec<Decided> {
-    let by = "user kari".to_owned();
+    let by = Actor::unix("user kari".to_owned());
     kit.store.decide(connector, picks, verdict, by, kit.now()).await.unwrap()
 }
 

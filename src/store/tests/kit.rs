@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::ids;
 use crate::store::sqlite::{FILE, SqliteStore};
 use crate::store::{
-    Backlog, Case, Claim, ConnectorId, Content, Decided, Deletion, Entry, EntryFilter, Held,
+    Actor, Backlog, Case, Claim, ConnectorId, Content, Decided, Deletion, Entry, EntryFilter, Held,
     HeldFilter, HeldPlace, ListRequest, Listing, Lookups, Memberships, NewToken, OrgId, Origin,
     Outcome, People, Pick, Registration, Result, Room, Scribe, Settlement, State, Store, Stored,
     Touch, Update, Verdict, Wanted, Written,
@@ -292,7 +292,7 @@ impl Kit {
             Pick { key, mark: Some(held.mark) }
         };
         let picks = held.into_iter().map(pick).collect();
-        let by = "user kari".to_owned();
+        let by = Actor::unix("user kari".to_owned());
         let decided = self.store.decide(connector, picks, verdict, by, self.now()).await.unwrap();
         decided.into_iter().filter(|decided| *decided == Decided::Done).count()
     }

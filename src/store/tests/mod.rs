@@ -1,5 +1,6 @@
 //! The rules of the store, one test each, through the trait alone where that is possible.
 
+mod accounts;
 mod commits;
 mod controls;
 mod counters;

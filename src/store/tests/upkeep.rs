@@ -212,6 +212,7 @@ async fn reports_and_the_audit_log_go_when_their_time_is_over() {
     let row = AuditRow {
         at: kit.now(),
         actor: "kari".to_owned(),
+        from: None,
         action: "queue.skip".to_owned(),
         organization: None,
         subject: "dir".to_owned(),

@@ -15,8 +15,8 @@ use super::model::{Face, Known, Model};
 use super::mood::Mood;
 use super::steps::{Person, Step, What, Write};
 use crate::store::{
-    Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store, Touch, Update,
-    Verdict, Written,
+    Actor, Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store, Touch,
+    Update, Verdict, Written,
 };
 
 const NAMES: u64 = 8;
@@ -455,7 +455,7 @@ impl Life {
             directory.removals.approve(of.iter().map(|key| key.id));
         }
         let picks = of.into_iter().map(|key| Pick { key, mark: None }).collect();
-        let (by, now) = ("kari".to_owned(), self.now());
+        let (by, now) = (Actor::relay("kari"), self.now());
         drop(self.store.decide(line.id, picks, verdict, by, now).await);
     }
 
