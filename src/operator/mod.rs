@@ -42,7 +42,7 @@ pub use crate::store::{Actor, Reach, Role};
 pub use connectors::{ConnectorLine, Pausing};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use preview::{Previewed, Subject};
-pub use queue::{QueuePage, QueueQuery};
+pub use queue::{QueuePage, QueuePick, QueueQuery};
 pub use requests::RequestQuery;
 pub use rights::{Right, Rights};
 pub use standing::QueueEntry;
@@ -159,6 +159,25 @@ impl Operator {
                 listed(runtime.organizations.keys())
             ))
         })
+    }
+
+    /// Of which organizations something is shown to somebody: of this one, if it is theirs, or of all
+    /// that they have. `None` is all there are.
+    fn within(&self, reach: &Reach, organization: Option<&str>) -> Result<Option<Vec<OrgId>>> {
+        match (organization, reach) {
+            (None, Reach::Everywhere) => Ok(None),
+            (None, Reach::Only(own)) => {
+                let runtime = self.runtime.load();
+                Ok(Some(
+                    own.iter().filter_map(|key| runtime.organizations.get(key).copied()).collect(),
+                ))
+            }
+            (Some(key), _) if reach.contains(key) => Ok(Some(vec![self.organization(key)?])),
+            // Whether there is one is not theirs to know.
+            (Some(key), _) => {
+                Err(OperatorError::NotFound(format!("there is no organization `{key}`")))
+            }
+        }
     }
 
     fn connector(&self, name: &str) -> Result<ConnectorId> {

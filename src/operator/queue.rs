@@ -1,13 +1,22 @@
 //! The queue, for people: what waits and why, retry, skip.
 
-use scim_relay_sdk::scim::{ResourceKey, ResourceKind};
+use std::collections::BTreeMap;
+
+use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Operator, OperatorError, Result, parse_subject};
-use crate::store::{Entry, EntryFilter, Known, Signed, State, Touch};
+use super::{Actor, Operator, OperatorError, Reach, Result, parse_subject};
+use crate::store::{
+    Entries, Entry, EntryFilter, EntryPlace, Known, OrgId, RowPick, Signed, State, Tally, Touch,
+    Touched,
+};
 
 /// Rows of a list, unless more are asked for.
 const LIMIT: usize = 100;
+/// Rows that are picked one by one, at most: one transaction.
+const PICKS: usize = 500;
+/// Of this many people and groups of a name the rows are looked for.
+const NAMESAKES: usize = 20;
 
 const HELD: &str = "what is held is not tried again but approved: `scim-relay held approve`";
 
@@ -22,13 +31,15 @@ pub struct QueueQuery {
     pub organization: Option<String>,
     /// A piece of the last error, in whatever case.
     pub error: Option<String>,
+    /// Behind this row.
+    pub after: Option<EntryPlace>,
     pub limit: Option<usize>,
 }
 
 impl QueueQuery {
     /// Whether it leaves nothing out.
     pub fn is_everything(&self) -> bool {
-        let Self { connector, state, resource, organization, error, limit: _ } = self;
+        let Self { connector, state, resource, organization, error, after: _, limit: _ } = self;
         [connector, state, resource, organization, error].into_iter().all(Option::is_none)
     }
 }
@@ -40,6 +51,17 @@ pub struct QueuePage {
     pub entries: Vec<Entry>,
 }
 
+/// A row that was picked from a list.
+#[derive(Clone, Debug)]
+pub struct QueuePick {
+    pub connector: String,
+    pub organization: String,
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// As it was listed; none: as it is now.
+    pub mark: Option<i64>,
+}
+
 /// A resource and the organization that it is of.
 pub(super) struct Found {
     pub(super) organization: String,
@@ -49,9 +71,9 @@ pub(super) struct Found {
 
 impl Operator {
     /// Rows that match, those that wait for a human first; and how many there are in all.
-    pub async fn queue(&self, query: &QueueQuery) -> Result<QueuePage> {
-        let filter = self.filter(query).await?;
-        let entries = self.store.entries(filter.clone()).await?;
+    pub async fn queue(&self, reach: &Reach, query: &QueueQuery) -> Result<QueuePage> {
+        let filter = self.filter(reach, query).await?;
+        let Entries { entries, .. } = self.store.entries(filter.clone()).await?;
         let total = if entries.len() < filter.limit {
             entries.len() as u64
         } else {
@@ -60,47 +82,173 @@ impl Operator {
         Ok(QueuePage { total, entries })
     }
 
+    /// A page of them.
+    pub async fn queue_page(&self, reach: &Reach, query: &QueueQuery) -> Result<Entries> {
+        Ok(self.store.entries(self.filter(reach, query).await?).await?)
+    }
+
+    /// How many match in all.
+    pub async fn queue_total(&self, reach: &Reach, query: &QueueQuery) -> Result<u64> {
+        Ok(self.store.count_entries(self.filter(reach, query).await?).await?)
+    }
+
+    /// How many there are in each state, whatever their error.
+    pub async fn queue_counts(
+        &self,
+        reach: &Reach,
+        query: &QueueQuery,
+    ) -> Result<BTreeMap<State, u64>> {
+        let connector = query.connector.as_deref().map(|name| self.connector(name)).transpose()?;
+        let organizations = self.within(reach, query.organization.as_deref())?;
+        let mut counts = BTreeMap::new();
+        for counted in self.store.counted(organizations).await? {
+            if connector.is_none_or(|connector| connector == counted.connector) {
+                *counts.entry(counted.state).or_default() += counted.entries;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The rows of whoever has this name or id, of the first few where several have.
+    pub async fn queue_of(
+        &self,
+        reach: &Reach,
+        query: &QueueQuery,
+        name: &str,
+    ) -> Result<Vec<Entry>> {
+        let filter = self.filter(reach, query).await?;
+        let organizations: Vec<_> = {
+            let runtime = self.runtime.load();
+            let all = runtime.organizations.iter().map(|(key, id)| (key.clone(), *id));
+            let is_wanted =
+                |id: &OrgId| filter.organizations.as_ref().is_none_or(|wanted| wanted.contains(id));
+            all.filter(|(_, id)| is_wanted(id)).collect()
+        };
+        let mut keys = Vec::new();
+        for (organization, id) in organizations {
+            for kind in ResourceKind::ALL {
+                let named = self.store.named(id, kind, name).await?;
+                keys.extend(named.into_iter().map(|known| ResourceKey {
+                    organization: organization.clone(),
+                    kind,
+                    id: known.stored.id,
+                }));
+            }
+            if keys.len() >= NAMESAKES {
+                break;
+            }
+        }
+        let mut entries = Vec::new();
+        for key in keys.into_iter().take(NAMESAKES) {
+            let of_one = EntryFilter { resource: Some(key), ..filter.clone() };
+            entries.extend(self.store.entries(of_one).await?.entries);
+        }
+        Ok(entries)
+    }
+
     /// Due now, counted afresh. How many rows.
-    pub async fn retry(&self, actor: &Actor, query: &QueueQuery) -> Result<u64> {
+    pub async fn retry(&self, actor: &Actor, reach: &Reach, query: &QueueQuery) -> Result<u64> {
         if query.state.as_deref() == Some(State::Held.word()) {
             return Err(OperatorError::Invalid(HELD.to_owned()));
         }
-        let rows = self.touch(query, Touch::Retry, None).await?;
-        self.note(actor, "queue.retry", None, describe(query), Some(format!("{rows} rows")))
-            .await?;
-        Ok(rows)
+        let rows = self.touch(reach, query, Touch::Retry, None).await?;
+        for (organization, rows) in &rows {
+            let organization = {
+                let runtime = self.runtime.load();
+                let mut all = runtime.organizations.iter();
+                all.find(|(_, id)| *id == organization).map(|(key, _)| key.clone())
+            };
+            let detail = super::words::counted(*rows, "entry", "entries");
+            let what = describe(query);
+            self.note(actor, "queue.retry", organization.as_deref(), what, Some(detail)).await?;
+        }
+        Ok(rows.into_values().sum())
     }
 
     /// Given up for good, with a reason that is written down for each row.
-    pub async fn skip(&self, actor: &Actor, query: &QueueQuery, reason: &str) -> Result<u64> {
-        if reason.trim().is_empty() {
-            return Err(OperatorError::Invalid(
-                "a skip needs a reason, which is kept in the audit log: --reason TEXT".to_owned(),
-            ));
-        }
+    pub async fn skip(
+        &self,
+        actor: &Actor,
+        reach: &Reach,
+        query: &QueueQuery,
+        reason: &str,
+    ) -> Result<u64> {
         if query.connector.is_none() {
             return Err(OperatorError::Invalid(
                 "name a connector: what is skipped at all of them at once is a mistake".to_owned(),
             ));
         }
-        let signed = Signed { by: actor.clone(), action: "queue.skip", reason: reason.to_owned() };
-        let rows = self.touch(query, Touch::Skip, Some(signed)).await?;
+        let signed = skipping(actor, reason)?;
+        let rows = self.touch(reach, query, Touch::Skip, Some(signed)).await?;
+        let rows = rows.into_values().sum();
         tracing::info!(actor = actor.name(), rows, what = describe(query), "skipped by a person");
         Ok(rows)
     }
 
+    /// These are due now, counted afresh; what came of each, in their order.
+    pub async fn retry_picked(
+        &self,
+        actor: &Actor,
+        reach: &Reach,
+        picks: &[QueuePick],
+    ) -> Result<Vec<Touched>> {
+        let signed = Signed { by: actor.clone(), action: "queue.retry", reason: None };
+        self.touch_picked(reach, picks, Touch::Retry, signed).await
+    }
+
+    /// These are given up for good, unless they have changed since they were listed; what came of
+    /// each, in their order.
+    pub async fn skip_picked(
+        &self,
+        actor: &Actor,
+        reach: &Reach,
+        picks: &[QueuePick],
+        reason: &str,
+    ) -> Result<Vec<Touched>> {
+        self.touch_picked(reach, picks, Touch::Skip, skipping(actor, reason)?).await
+    }
+
+    async fn touch_picked(
+        &self,
+        reach: &Reach,
+        picks: &[QueuePick],
+        touch: Touch,
+        signed: Signed,
+    ) -> Result<Vec<Touched>> {
+        if picks.len() > PICKS {
+            let message = format!("that is more than {PICKS} entries at once");
+            return Err(OperatorError::Invalid(message));
+        }
+        let mut rows = Vec::new();
+        for QueuePick { connector, organization, kind, id, mark } in picks {
+            self.within(reach, Some(organization))?;
+            let organization = organization.as_str().into();
+            rows.push(RowPick {
+                connector: self.connector(connector)?,
+                key: ResourceKey { organization, kind: *kind, id: *id },
+                mark: *mark,
+            });
+        }
+        let (actor, action) = (signed.by.clone(), signed.action);
+        let touched = self.store.touch_picked(rows, touch, signed, self.clock.now()).await?;
+        let done = touched.iter().filter(|touched| **touched == Touched::Done).count();
+        tracing::info!(actor = actor.name(), action, rows = done, "done by a person");
+        Ok(touched)
+    }
+
     pub(super) async fn touch(
         &self,
+        reach: &Reach,
         query: &QueueQuery,
         touch: Touch,
         signed: Option<Signed>,
-    ) -> Result<u64> {
-        let filter = self.filter(query).await?;
+    ) -> Result<Tally> {
+        let filter = self.filter(reach, query).await?;
         let is_retry = matches!(touch, Touch::Retry);
         let rows = self.store.touch(filter.clone(), touch, signed, self.clock.now()).await?;
-        if rows == 0 {
+        if rows.is_empty() {
             let held = EntryFilter { state: Some(State::Held), limit: 1, ..filter };
-            if is_retry && !self.store.entries(held).await?.is_empty() {
+            if is_retry && !self.store.entries(held).await?.entries.is_empty() {
                 return Err(OperatorError::Invalid(HELD.to_owned()));
             }
             return Err(OperatorError::NotFound(format!(
@@ -111,29 +259,17 @@ impl Operator {
         Ok(rows)
     }
 
-    async fn filter(&self, query: &QueueQuery) -> Result<EntryFilter> {
+    async fn filter(&self, reach: &Reach, query: &QueueQuery) -> Result<EntryFilter> {
         let connector = query.connector.as_deref().map(|name| self.connector(name)).transpose()?;
-        let organization =
-            query.organization.as_deref().map(|key| self.organization(key)).transpose()?;
-        let state = query
-            .state
-            .as_deref()
-            .map(|word| {
-                State::parse(word).ok_or_else(|| {
-                    let words: Vec<_> = State::ALL.iter().map(|state| state.word()).collect();
-                    OperatorError::Invalid(format!(
-                        "`{word}` is no state; there are {}",
-                        words.join(", ")
-                    ))
-                })
-            })
-            .transpose()?;
+        let organizations = self.within(reach, query.organization.as_deref())?;
+        let state = query.state.as_deref().map(state).transpose()?;
         let resource = match &query.resource {
             None => None,
             Some(text) => Some(self.resolve(query.organization.as_deref(), text).await?.key()),
         };
         let (error, limit) = (query.error.clone(), query.limit.unwrap_or(LIMIT));
-        Ok(EntryFilter { connector, resource, state, organization, error, limit })
+        let after = query.after;
+        Ok(EntryFilter { connector, resource, state, organizations, error, after, limit })
     }
 
     /// The one resource that `User/…` or `Group/…` names, by id, or by a name that only one has. Who was
@@ -181,6 +317,23 @@ impl Found {
         let deleted = if known.deleted.is_some() { ", deleted" } else { "" };
         format!("{kind}/{} (in {organization}{deleted})", known.stored.id)
     }
+}
+
+/// Each row that is given up is written down with this.
+fn skipping(actor: &Actor, reason: &str) -> Result<Signed> {
+    if reason.trim().is_empty() {
+        return Err(OperatorError::Invalid(
+            "a skip needs a reason, which is kept in the audit log: --reason TEXT".to_owned(),
+        ));
+    }
+    Ok(Signed { by: actor.clone(), action: "queue.skip", reason: Some(reason.to_owned()) })
+}
+
+fn state(word: &str) -> Result<State> {
+    State::parse(word).ok_or_else(|| {
+        let words: Vec<_> = State::ALL.iter().map(|state| state.word()).collect();
+        OperatorError::Invalid(format!("`{word}` is no state; there are {}", words.join(", ")))
+    })
 }
 
 pub(super) fn describe(query: &QueueQuery) -> String {

@@ -34,7 +34,8 @@ pub use accounts::{
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use people::{
-    Entry, EntryFilter, Known, LinkRow, LogRow, Named, People, Signed, Standing, Touch, Waiting,
+    Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Named, People,
+    RowPick, Signed, Standing, Tally, Touch, Touched, Waiting,
 };
 pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;

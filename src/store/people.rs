@@ -1,5 +1,9 @@
 //! What people look at and what they do: the queue, one person's story, a connector that is no more.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{HoldKind, MemberRef, Verb};
@@ -15,17 +19,29 @@ use super::{
 #[async_trait]
 pub trait People: Send + Sync {
     /// Rows that match: those that wait for a person first, what lies ahead last.
-    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>>;
+    async fn entries(&self, filter: EntryFilter) -> Result<Entries>;
     /// How many match in all.
     async fn count_entries(&self, filter: EntryFilter) -> Result<u64>;
-    /// What a person does to the rows that match, in bounded pieces; how many there were.
+    /// How many rows there are, by connector, organization and state, from counters; of these
+    /// organizations, or of all.
+    async fn counted(&self, organizations: Option<Vec<OrgId>>) -> Result<Vec<Counted>>;
+    /// What a person does to the rows that match, in bounded pieces; how many there were of each
+    /// organization.
     async fn touch(
         &self,
         filter: EntryFilter,
         touch: Touch,
         signed: Option<Signed>,
         now: Timestamp,
-    ) -> Result<u64>;
+    ) -> Result<Tally>;
+    /// What a person does to these rows, in one transaction; what came of each, in their order.
+    async fn touch_picked(
+        &self,
+        picks: Vec<RowPick>,
+        touch: Touch,
+        signed: Signed,
+        now: Timestamp,
+    ) -> Result<Vec<Touched>>;
     /// What waits for approval, page by page.
     async fn held(&self, filter: HeldFilter) -> Result<HeldPage>;
     /// Approves or rejects these, and writes down who did; what came of each, in their order.
@@ -91,6 +107,15 @@ pub struct Entry {
     pub hold_kind: Option<String>,
     /// Parked because a person rejected it.
     pub rejected: bool,
+    /// Grows with whatever changes about it: what is done to a row that was picked names it.
+    pub mark: i64,
+}
+
+/// Some of the queue's rows, and where to read on if there may be more.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    pub entries: Vec<Entry>,
+    pub next: Option<EntryPlace>,
 }
 
 /// Which queue rows.
@@ -99,10 +124,101 @@ pub struct EntryFilter {
     pub connector: Option<ConnectorId>,
     pub resource: Option<ResourceKey>,
     pub state: Option<State>,
-    pub organization: Option<OrgId>,
+    /// Of these alone; of all, where there is no list.
+    pub organizations: Option<Vec<OrgId>>,
     /// A piece of the last error, in whatever case.
     pub error: Option<String>,
+    /// Behind this row.
+    pub after: Option<EntryPlace>,
     pub limit: usize,
+}
+
+/// How many rows of an organization are in a state at a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub connector: ConnectorId,
+    pub organization: OrgId,
+    pub state: State,
+    pub entries: u64,
+}
+
+/// How many rows of each organization.
+pub type Tally = BTreeMap<OrgId, u64>;
+
+/// A row that a person picked from a list.
+#[derive(Clone, Debug)]
+pub struct RowPick {
+    pub connector: ConnectorId,
+    pub key: ResourceKey,
+    /// As the person saw it; `None`: as it is now.
+    pub mark: Option<i64>,
+}
+
+/// What came of a row that was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    Done,
+    /// It is not in the queue any more.
+    Gone,
+    /// It is being delivered at this moment.
+    InFlight,
+    /// What is held is approved or rejected, and not tried again.
+    Held,
+    /// What lies ahead keeps its day.
+    Scheduled,
+    /// It is not what the person saw any more, and was left alone.
+    Changed,
+}
+
+/// Where a row stands in the list of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EntryPlace {
+    /// In the order of states.
+    pub state: u8,
+    pub connector: i64,
+    pub organization: i64,
+    pub dirty_at: i64,
+    pub resource: i64,
+}
+
+impl fmt::Display for EntryPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, connector, organization, dirty_at, resource } = self;
+        write!(f, "{state}-{connector}-{organization}-{dirty_at}-{resource}")
+    }
+}
+
+impl FromStr for EntryPlace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let place = || {
+            let mut parts = text.splitn(5, '-');
+            Some(Self {
+                state: parts.next()?.parse().ok()?,
+                connector: parts.next()?.parse().ok()?,
+                organization: parts.next()?.parse().ok()?,
+                dirty_at: parts.next()?.parse().ok()?,
+                resource: parts.next()?.parse().ok()?,
+            })
+        };
+        place().ok_or("that is no place in the queue")
+    }
+}
+
+impl From<EntryPlace> for String {
+    fn from(place: EntryPlace) -> Self {
+        place.to_string()
+    }
+}
+
+impl TryFrom<String> for EntryPlace {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        text.parse()
+    }
 }
 
 /// Whose word it was that rows were touched, for the audit log: a line for each of them.
@@ -111,7 +227,7 @@ pub struct Signed {
     pub by: Actor,
     /// `queue.skip`, ...
     pub action: &'static str,
-    pub reason: String,
+    pub reason: Option<String>,
 }
 
 /// What a person does to queue rows.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use scim_relay::operator::{Actor, Operator, QueueQuery};
+use scim_relay::operator::{Actor, Operator, QueueQuery, Reach};
 use scim_relay::reconcile::Report;
 use tokio::time::Instant;
 
@@ -96,7 +96,11 @@ impl Stage {
 
     async fn what_is_missing(&self, apart: Option<&str>) -> Result<String> {
         let query = QueueQuery { limit: Some(1_000), ..QueueQuery::default() };
-        let page = self.operator.queue(&query).await.context("the queue is unknown")?;
+        let page = self
+            .operator
+            .queue(&Reach::Everywhere, &query)
+            .await
+            .context("the queue is unknown")?;
         let entries = page.entries;
         let mut missing = entries.iter().filter(|entry| Some(entry.connector.as_str()) != apart);
         let number = missing.clone().count();

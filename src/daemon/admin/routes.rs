@@ -20,8 +20,8 @@ use super::wire::{
 use crate::http::Peer;
 use crate::operator::{
     Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, NewTokenRequest, Operator,
-    OperatorError, Pausing, Previewed, QueueEntry, QueuePage, QueueQuery, RequestQuery, Status,
-    Subject, TokenLine, TraceQuery, Traced,
+    OperatorError, Pausing, Previewed, QueueEntry, QueuePage, QueueQuery, Reach, RequestQuery,
+    Status, Subject, TokenLine, TraceQuery, Traced,
 };
 use crate::reconcile::Report;
 use crate::store::{HeldPage, RequestRow};
@@ -245,7 +245,7 @@ async fn queue(
     State(operator): State<Operator>,
     Query(query): Query<QueueQuery>,
 ) -> Reply<QueuePage> {
-    Ok(Json(operator.queue(&query).await?))
+    Ok(Json(operator.queue(&Reach::Everywhere, &query).await?))
 }
 
 async fn queue_entry(
@@ -260,7 +260,7 @@ async fn retry(
     Extension(peer): Extension<Peer>,
     Body(Touching { rows, .. }): Body<Touching>,
 ) -> Reply<Rows> {
-    Ok(Json(Rows { rows: operator.retry(&actor(peer), &rows).await? }))
+    Ok(Json(Rows { rows: operator.retry(&actor(peer), &Reach::Everywhere, &rows).await? }))
 }
 
 async fn skip(
@@ -268,7 +268,7 @@ async fn skip(
     Extension(peer): Extension<Peer>,
     Body(Touching { rows, reason }): Body<Touching>,
 ) -> Reply<Rows> {
-    Ok(Json(Rows { rows: operator.skip(&actor(peer), &rows, &reason).await? }))
+    Ok(Json(Rows { rows: operator.skip(&actor(peer), &Reach::Everywhere, &rows, &reason).await? }))
 }
 
 async fn unknown(method: http::Method, uri: http::Uri) -> Answer {

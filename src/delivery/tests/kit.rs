@@ -500,7 +500,7 @@ impl Kit {
     pub(super) async fn entries_of(&self, index: usize) -> Vec<Entry> {
         let connector = Some(self.connectors[index].0);
         let filter = EntryFilter { connector, limit: 10_000, ..EntryFilter::default() };
-        self.store.entries(filter).await.unwrap()
+        self.store.entries(filter).await.unwrap().entries
     }
 
     pub(super) async fn entries(&self) -> Vec<Entry> {

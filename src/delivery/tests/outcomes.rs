@@ -17,7 +17,8 @@ async fn latest() -> (Kit, std::sync::Arc<Fake>) {
 
 async fn touch(kit: &Kit, touch: Touch) {
     let filter = EntryFilter { connector: Some(kit.id()), ..EntryFilter::default() };
-    assert_eq!(kit.store.touch(filter, touch, None, kit.now()).await.unwrap(), 1);
+    let touched = kit.store.touch(filter, touch, None, kit.now()).await.unwrap();
+    assert_eq!(touched.into_values().sum::<u64>(), 1);
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::claims::Turns;
 use super::registry::Subscribers;
-use super::{cases, claims, fanout, millis, open, registry, resources, settle};
+use super::{cases, claims, entries, fanout, millis, open, queue, registry, resources, settle};
 use crate::store::{
-    Claim, ConnectorId, Content, Lookups, OrgId, Origin, Outcome, Reason, Registration, Room,
-    Settlement, Update,
+    Claim, ConnectorId, Content, EntryFilter, Lookups, OrgId, Origin, Outcome, Reason,
+    Registration, Room, Settlement, Update,
 };
 
 const NOW: Timestamp = Timestamp::constant(1_788_220_800, 0);
@@ -188,4 +188,30 @@ fn a_resource_that_was_changed_often_while_the_target_was_down_costs_what_one_co
     for (seldom, often) in std::iter::zip(seldom, often) {
         assert!(often * 10 <= seldom * 11, "{seldom} steps, and {often}");
     }
+}
+
+#[test]
+fn a_page_of_one_organization_takes_the_same_whatever_others_have_waiting() {
+    let [short, long] = [200, 10_000].map(|rows| {
+        let scene = Scene::new();
+        scene.queue(rows);
+        let keys = [(NORTH, "north".into()), (OrgId(2), "south".into())].into();
+        let page = |after| {
+            let filter = EntryFilter {
+                organizations: Some(vec![OrgId(2)]),
+                after,
+                limit: 20,
+                ..EntryFilter::default()
+            };
+            entries::entries(&scene.c, &filter, &keys).unwrap()
+        };
+        let first = page(None);
+        scene.cost(|_| {
+            let second = page(first.next);
+            assert_eq!(second.entries.len(), 20);
+            assert!(entries::counted(&scene.c, Some(&[NORTH])).unwrap().len() > 1);
+            queue::oldest(&scene.c, CONNECTOR).unwrap().unwrap();
+        })
+    });
+    assert!(short > 0 && long * 10 <= short * 11, "{short} steps, and {long}");
 }

@@ -1,4 +1,4 @@
-//! Queue rows as people look for them: by index wherever the counters say that there are some.
+//! Queue rows as people look for them: by index, wherever the counters say that there are some.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use rusqlite::{Connection, params};
 use scim_relay_sdk::scim::{ResourceKey, fold};
 
 use super::{kind_number, kind_of, rows, sql, time};
-use crate::store::{Entry, EntryFilter, OrgId, Result, State};
+use crate::store::{
+    ConnectorId, Counted, Entries, Entry, EntryFilter, EntryPlace, OrgId, Result, State,
+};
 
 /// Names of organizations.
 pub(super) type Keys = HashMap<OrgId, Arc<str>>;
@@ -16,57 +18,71 @@ pub(super) type Keys = HashMap<OrgId, Arc<str>>;
 const ORDER: [State; 6] =
     [State::Held, State::Parked, State::Waiting, State::Retrying, State::Pending, State::Scheduled];
 
-pub(super) fn entries(c: &Connection, filter: &EntryFilter, keys: &Keys) -> Result<Vec<Entry>> {
+pub(super) fn entries(c: &Connection, filter: &EntryFilter, keys: &Keys) -> Result<Entries> {
     let mut found = Vec::new();
-    each(c, filter, keys, &mut |connector, resource| {
-        found.push((connector, resource));
-        found.len() < filter.limit
+    // One more than is wanted says whether there is a next page.
+    each(c, filter, keys, &mut |place| {
+        found.push(place);
+        found.len() <= filter.limit
     })?;
-    let entries = found.into_iter().take(filter.limit);
-    entries.map(|(connector, resource)| entry(c, connector, resource, keys)).collect()
+    let is_more = found.len() > filter.limit;
+    found.truncate(filter.limit);
+    let next = found.last().copied().filter(|_| is_more);
+    let entries = found.iter().map(|place| entry(c, place.connector, place.resource, keys));
+    Ok(Entries { entries: entries.collect::<Result<_>>()?, next })
 }
 
 pub(super) fn count(c: &Connection, filter: &EntryFilter, keys: &Keys) -> Result<u64> {
-    if filter.resource.is_none() && filter.error.is_none() && filter.organization.is_none() {
-        let places = places(c, filter)?;
-        return Ok(places.into_iter().map(|(_, _, entries)| entries).sum());
+    if filter.resource.is_none() && filter.error.is_none() {
+        return Ok(places(c, filter)?.into_iter().map(|counted| counted.entries).sum());
     }
     let mut count = 0;
-    each(c, filter, keys, &mut |_, _| {
+    each(c, filter, keys, &mut |_| {
         count += 1;
         true
     })?;
     Ok(count)
 }
 
-/// Tells the rows that match, until it hears `false`.
+/// Tells where rows are that match, until it hears `false`.
 fn each(
     c: &Connection,
     filter: &EntryFilter,
     keys: &Keys,
-    tell: &mut dyn FnMut(i64, i64) -> bool,
+    tell: &mut dyn FnMut(EntryPlace) -> bool,
 ) -> Result<()> {
     if let Some(key) = &filter.resource {
-        for (connector, resource) in of_resource(c, filter, key, keys)? {
-            if !tell(connector, resource) {
+        for place in of_resource(c, filter, key, keys)? {
+            if !tell(place) {
                 break;
             }
         }
         return Ok(());
     }
     let text = Text::of(filter);
-    let organization = filter.organization.map(|organization| organization.0);
-    for (connector, state, _) in places(c, filter)? {
-        let mut statement = c.prepare_cached(in_state(state)).map_err(sql)?;
-        let mut rows = statement.query(params![connector, organization]).map_err(sql)?;
+    for counted in places(c, filter)? {
+        let mut place = beginning(counted);
+        let end = EntryPlace { dirty_at: i64::MAX, resource: i64::MAX, ..place };
+        match filter.after {
+            Some(after) if after >= end => continue,
+            Some(after) => place = place.max(after),
+            None => {}
+        }
+        let mut statement = c.prepare_cached(AT_PLACE).map_err(sql)?;
+        let state = counted.state as i64;
+        let from =
+            params![place.connector, place.organization, state, place.dirty_at, place.resource];
+        let mut rows = statement.query(from).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             let is_it = match &text {
                 None => true,
                 Some(text) => {
-                    text.is_in(row.get_ref(1).map_err(sql)?.as_str_or_null().ok().flatten())
+                    text.is_in(row.get_ref(2).map_err(sql)?.as_str_or_null().ok().flatten())
                 }
             };
-            if is_it && !tell(connector, row.get(0).map_err(sql)?) {
+            let dirty_at = row.get(0).map_err(sql)?;
+            let resource = row.get(1).map_err(sql)?;
+            if is_it && !tell(EntryPlace { dirty_at, resource, ..place }) {
                 return Ok(());
             }
         }
@@ -74,65 +90,59 @@ fn each(
     Ok(())
 }
 
-/// Connectors and states that have rows, and how many.
-fn places(c: &Connection, filter: &EntryFilter) -> Result<Vec<(i64, State, u64)>> {
-    let counted: Vec<(i64, usize, u64)> = c
-        .prepare_cached(
-            "SELECT b.connector, b.state, b.entries FROM backlog b JOIN connector k ON k.id = b.connector
-             WHERE b.entries > 0 AND NOT k.forgotten AND (?1 IS NULL OR k.id = ?1) ORDER BY k.name",
-        )
-        .and_then(|mut s| {
-            s.query_map([filter.connector.map(|id| id.0)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?
-            .collect()
-        })
-        .map_err(sql)?;
-    let mut places = Vec::new();
-    for state in ORDER {
-        if filter.state.is_none_or(|wanted| wanted == state) {
-            let here = counted.iter().filter(|(_, number, _)| *number == state as usize);
-            places.extend(here.map(|&(connector, _, entries)| (connector, state, entries)));
-        }
+/// Before the first row of a connector, an organization and a state.
+fn beginning(counted: Counted) -> EntryPlace {
+    let state = ORDER.iter().position(|state| *state == counted.state).unwrap_or_default();
+    EntryPlace {
+        state: state as u8,
+        connector: counted.connector.0,
+        organization: counted.organization.0,
+        dirty_at: i64::MIN,
+        resource: i64::MIN,
     }
+}
+
+pub(super) const AT_PLACE: &str = "
+    SELECT q.dirty_at, q.resource, q.last_error FROM queue q INDEXED BY queue_listed
+    WHERE q.connector = ?1 AND q.organization = ?2 AND q.state = ?3
+          AND (q.dirty_at, q.resource) > (?4, ?5)
+    ORDER BY q.dirty_at, q.resource";
+
+/// Where there are rows, in the order of the list.
+fn places(c: &Connection, filter: &EntryFilter) -> Result<Vec<Counted>> {
+    let mut places = counted(c, filter.organizations.as_deref())?;
+    places.retain(|place| {
+        filter.connector.is_none_or(|connector| connector == place.connector)
+            && filter.state.is_none_or(|state| state == place.state)
+    });
+    places.sort_by_key(|place| beginning(*place));
     Ok(places)
 }
 
-/// A connector's rows in a state, each by the index that has nothing else, or little.
-pub(super) fn in_state(state: State) -> &'static str {
-    match state {
-        State::Held => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_human
-             WHERE q.state = 5 AND q.connector = ?1 AND q.state >= 4
-                   AND (?2 IS NULL OR q.organization = ?2) ORDER BY q.resource"
-        }
-        State::Parked => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_human
-             WHERE q.state = 4 AND q.connector = ?1 AND q.state >= 4
-                   AND (?2 IS NULL OR q.organization = ?2) ORDER BY q.resource"
-        }
-        State::Waiting => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_waiting
-             WHERE q.connector = ?1 AND q.waits_for IS NOT NULL AND q.state = 3
-                   AND (?2 IS NULL OR q.organization = ?2)"
-        }
-        State::Retrying => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_dirty
-             WHERE q.connector = ?1 AND q.state <= 1 AND q.state = 1
-                   AND (?2 IS NULL OR q.organization = ?2) ORDER BY q.dirty_at"
-        }
-        State::Pending => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_dirty
-             WHERE q.connector = ?1 AND q.state <= 1 AND q.state = 0
-                   AND (?2 IS NULL OR q.organization = ?2) ORDER BY q.dirty_at"
-        }
-        State::Scheduled => {
-            "SELECT q.resource, q.last_error FROM queue q INDEXED BY queue_scheduled
-             WHERE q.connector = ?1 AND q.state = 2
-                   AND (?2 IS NULL OR q.organization = ?2) ORDER BY q.due"
-        }
-    }
+/// From the counters, without those of connectors that are being forgotten.
+pub(super) fn counted(c: &Connection, of: Option<&[OrgId]>) -> Result<Vec<Counted>> {
+    let all: Vec<(i64, i64, usize, u64)> = c
+        .prepare_cached(COUNTED)
+        .and_then(|mut s| {
+            s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+                .collect()
+        })
+        .map_err(sql)?;
+    let all = all.into_iter().filter_map(|(connector, organization, state, entries)| {
+        Some(Counted {
+            connector: ConnectorId(connector),
+            organization: OrgId(organization),
+            state: *State::ALL.get(state)?,
+            entries,
+        })
+    });
+    Ok(all.filter(|one| of.is_none_or(|of| of.contains(&one.organization))).collect())
 }
+
+pub(super) const COUNTED: &str = "
+    SELECT b.connector, b.organization, b.state, b.entries
+    FROM connector k CROSS JOIN backlog b ON b.connector = k.id
+    WHERE b.entries > 0 AND NOT k.forgotten";
 
 /// A resource's rows, one for each connector at most.
 fn of_resource(
@@ -140,11 +150,14 @@ fn of_resource(
     filter: &EntryFilter,
     key: &ResourceKey,
     keys: &Keys,
-) -> Result<Vec<(i64, i64)>> {
+) -> Result<Vec<EntryPlace>> {
     let organization = keys.iter().find(|(_, name)| **name == key.organization);
     let Some((organization, _)) = organization else { return Ok(Vec::new()) };
+    if filter.organizations.as_ref().is_some_and(|these| !these.contains(organization)) {
+        return Ok(Vec::new());
+    }
     let text = Text::of(filter);
-    let found: Vec<(i64, i64, Option<String>)> = c
+    let found: Vec<(EntryPlace, Option<String>)> = c
         .prepare_cached(OF_RESOURCE)
         .and_then(|mut s| {
             let ids = params![
@@ -154,22 +167,38 @@ fn of_resource(
                 filter.connector.map(|id| id.0),
                 filter.state.map(|state| state as i64),
             ];
-            s.query_map(ids, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+            s.query_map(ids, |row| {
+                let state = row.get::<_, usize>(2)?;
+                let place = beginning(Counted {
+                    connector: ConnectorId(row.get(0)?),
+                    organization: *organization,
+                    state: State::ALL.get(state).copied().unwrap_or(State::Pending),
+                    entries: 1,
+                });
+                Ok((
+                    EntryPlace { dirty_at: row.get(3)?, resource: row.get(1)?, ..place },
+                    row.get(4)?,
+                ))
+            })?
+            .collect()
         })
         .map_err(sql)?;
-    let matching = found
+    let mut matching: Vec<EntryPlace> = found
         .into_iter()
-        .filter(|(_, _, error)| text.as_ref().is_none_or(|text| text.is_in(error.as_deref())));
-    Ok(matching.map(|(connector, resource, _)| (connector, resource)).collect())
+        .filter(|(_, error)| text.as_ref().is_none_or(|text| text.is_in(error.as_deref())))
+        .map(|(place, _)| place)
+        .filter(|place| filter.after.is_none_or(|after| *place > after))
+        .collect();
+    matching.sort_unstable();
+    Ok(matching)
 }
 
 pub(super) const OF_RESOURCE: &str = "
-    SELECT q.connector, q.resource, q.last_error
+    SELECT q.connector, q.resource, q.state, q.dirty_at, q.last_error
     FROM resource r CROSS JOIN connector k CROSS JOIN queue q
     WHERE r.organization = ?1 AND r.kind = ?2 AND r.public_id = ?3
           AND q.connector = k.id AND q.resource = r.id AND NOT k.forgotten
-          AND (?4 IS NULL OR k.id = ?4) AND (?5 IS NULL OR q.state = ?5)
-    ORDER BY k.name";
+          AND (?4 IS NULL OR k.id = ?4) AND (?5 IS NULL OR q.state = ?5)";
 
 /// A piece of an error, in whatever case.
 pub(super) struct Text(String);
@@ -190,7 +219,7 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
         "SELECT c.name, r.organization, r.kind, r.public_id, r.body, q.state, q.reason, q.attempts,
                 q.dirty_at, q.due, q.leased IS NOT NULL, q.last_error,
                 iif(q.state = 5, q.hold_kind, NULL),
-                q.state = 4 AND q.last_error = 'rejected: ' || q.rejected
+                q.state = 4 AND q.last_error = 'rejected: ' || q.rejected, q.mark
          FROM queue q JOIN connector c ON c.id = q.connector JOIN resource r ON r.id = q.resource
          WHERE q.connector = ?1 AND q.resource = ?2",
     )
@@ -214,6 +243,7 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
                 last_error: row.get(11)?,
                 hold_kind: row.get(12)?,
                 rejected: row.get::<_, Option<bool>>(13)?.unwrap_or_default(),
+                mark: row.get(14)?,
             })
         })
     })

@@ -14,14 +14,14 @@ use super::{
     touch,
 };
 use crate::store::{
-    Actor, AuditRow, ConnectorId, Decided, DriftRow, Entry, EntryFilter, HeldFilter, HeldPage,
-    Known, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId, RunId, RunRow, Signed,
-    Standing, StoreError, Touch, Verdict,
+    Actor, AuditRow, ConnectorId, Counted, Decided, DriftRow, Entries, EntryFilter, HeldFilter,
+    HeldPage, Known, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId, RowPick, RunId,
+    RunRow, Signed, Standing, StoreError, Tally, Touch, Touched, Verdict,
 };
 
 #[async_trait]
 impl People for SqliteStore {
-    async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>> {
+    async fn entries(&self, filter: EntryFilter) -> Result<Entries> {
         let keys = self.keys();
         let found = self.readers.read_in_time(move |c| entries::entries(c, &filter, &keys)).await?;
         found.ok_or_else(too_long)
@@ -33,15 +33,19 @@ impl People for SqliteStore {
         count.ok_or_else(too_long)
     }
 
+    async fn counted(&self, organizations: Option<Vec<OrgId>>) -> Result<Vec<Counted>> {
+        self.readers.look_up(|c| entries::counted(c, organizations.as_deref())).await
+    }
+
     async fn touch(
         &self,
         filter: EntryFilter,
         touch: Touch,
         signed: Option<Signed>,
         now: Timestamp,
-    ) -> Result<u64> {
+    ) -> Result<Tally> {
         let what = Arc::new((filter, touch, signed, self.keys()));
-        let (mut touched, mut after) = (0, Some(touch::START));
+        let (mut touched, mut after) = (Tally::new(), Some(touch::START));
         // In chunks, since a million rows in one commit would hold up every provider; and the writer
         // does not look for them.
         while let Some(place) = after {
@@ -56,7 +60,7 @@ impl People for SqliteStore {
                 break;
             }
             let (what, clock) = (Arc::clone(&what), self.clock.clone());
-            touched += self
+            let more = self
                 .background(move |c| {
                     clock.see(now);
                     let (filter, touch, signed, keys) = &*what;
@@ -64,8 +68,25 @@ impl People for SqliteStore {
                         .map(Done::ringing)
                 })
                 .await?;
+            for (organization, rows) in more {
+                *touched.entry(organization).or_default() += rows;
+            }
         }
         Ok(touched)
+    }
+
+    async fn touch_picked(
+        &self,
+        picks: Vec<RowPick>,
+        touch: Touch,
+        signed: Signed,
+        now: Timestamp,
+    ) -> Result<Vec<Touched>> {
+        let keys = self.keys();
+        self.write(move |c| {
+            touch::touch_picked(c, &picks, &touch, &signed, &keys, now).map(Done::ringing)
+        })
+        .await
     }
 
     async fn held(&self, filter: HeldFilter) -> Result<HeldPage> {

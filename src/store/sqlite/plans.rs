@@ -59,7 +59,13 @@ fn lanes_look_and_claim_by_index() {
         check(query, &[due]);
     }
     check(claims::NEXT_DUE, &["queue_due (connector=? AND organization=? AND class=?)"]);
-    check(queue::OLDEST, &["queue_dirty (connector=?)"]);
+    check(
+        queue::OLDEST,
+        &[
+            "PRIMARY KEY (connector=?)",
+            "COVERING INDEX queue_listed (connector=? AND organization=? AND state=?)",
+        ],
+    );
     check(
         claims::FORMER,
         &[
@@ -228,16 +234,14 @@ fn the_ring_of_requests_goes_by_index() {
 
 #[test]
 fn what_people_look_for_in_the_queue_goes_by_index() {
-    for (state, index) in [
-        (State::Held, "queue_human (state=? AND connector=?)"),
-        (State::Parked, "queue_human (state=? AND connector=?)"),
-        (State::Waiting, "queue_waiting (connector=? AND waits_for>?)"),
-        (State::Retrying, "queue_dirty (connector=?)"),
-        (State::Pending, "queue_dirty (connector=?)"),
-        (State::Scheduled, "queue_scheduled (connector=?)"),
-    ] {
-        check(entries::in_state(state), &[index]);
-    }
+    check(
+        entries::AT_PLACE,
+        &[
+            "queue_listed (connector=? AND organization=? AND state=? AND (dirty_at,resource)>(?,?))",
+        ],
+    );
+    check(entries::COUNTED, &["PRIMARY KEY (connector=?)"]);
+    check(touch::PICKED, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
     let (_folder, c) = database();
     let steps = plan(&c, entries::OF_RESOURCE);
     assert!(

@@ -277,4 +277,6 @@ pub(super) fn oldest(c: &Connection, connector: ConnectorId) -> Result<Option<Ti
 }
 
 pub(super) const OLDEST: &str = "
-    SELECT min(dirty_at) FROM queue INDEXED BY queue_dirty WHERE connector = ?1 AND state <= 1";
+    SELECT min((SELECT min(dirty_at) FROM queue INDEXED BY queue_listed
+                WHERE connector = b.connector AND organization = b.organization AND state = b.state))
+    FROM backlog b WHERE b.connector = ?1 AND b.state <= 1 AND b.entries > 0";

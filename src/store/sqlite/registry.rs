@@ -208,8 +208,11 @@ pub(super) fn connectors(c: &Connection) -> Result<Vec<ConnectorRow>> {
             .collect()
         })
         .map_err(sql)?;
-    let mut statement =
-        c.prepare_cached("SELECT connector, state, entries FROM backlog").map_err(sql)?;
+    let mut statement = c
+        .prepare_cached(
+            "SELECT connector, state, sum(entries) FROM backlog GROUP BY connector, state",
+        )
+        .map_err(sql)?;
     let counts = statement
         .query_map([], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, usize>(1)?, row.get::<_, i64>(2)?))

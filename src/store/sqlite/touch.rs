@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::entries::{Keys, Text};
 use super::{kind_number, kind_of, millis, once, passwords, queue, removals, rows, sql, tokens};
-use crate::store::{AuditRow, EntryFilter, OrgId, Result, Signed, State, Touch};
+use crate::store::{
+    AuditRow, EntryFilter, OrgId, Result, RowPick, Signed, State, Tally, Touch, Touched,
+};
 
 /// Rows touched in one commit.
 const CHUNK: usize = 500;
@@ -37,8 +39,9 @@ pub(super) fn select(filter: &EntryFilter, keys: &Keys) -> (String, Vec<Vec<u8>>
     if let Some(connector) = filter.connector {
         clauses.push(format!("q.connector = {}", connector.0));
     }
-    if let Some(organization) = filter.organization {
-        clauses.push(format!("q.organization = {}", organization.0));
+    if let Some(organizations) = &filter.organizations {
+        let numbers: Vec<String> = organizations.iter().map(|one| one.0.to_string()).collect();
+        clauses.push(format!("q.organization IN ({})", numbers.join(", ")));
     }
     if let Some(state) = filter.state {
         let number = state as i64;
@@ -105,23 +108,25 @@ pub(super) fn touch(
     signed: Option<&Signed>,
     keys: &Keys,
     now: Timestamp,
-) -> Result<u64> {
+) -> Result<Tally> {
     let text = Text::of(filter);
     let state = filter.state.map(|state| state as i64);
     let mut still = c
         .prepare_cached(&format!(
-            "SELECT q.since, q.last_error FROM queue q
+            "SELECT q.since, q.last_error, q.organization FROM queue q
              WHERE q.connector = ?1 AND q.resource = ?2 AND (?3 IS NULL OR q.state = ?3) AND {}",
             touchable(touch)
         ))
         .map_err(sql)?;
-    let mut touched = 0;
+    let mut touched = Tally::new();
     for &(connector, resource) in found {
-        let row: Option<(i64, Option<String>)> = still
-            .query_row(params![connector, resource, state], |row| Ok((row.get(0)?, row.get(1)?)))
+        let row: Option<(i64, Option<String>, i64)> = still
+            .query_row(params![connector, resource, state], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
             .optional()
             .map_err(sql)?;
-        let Some((since, error)) = row else { continue };
+        let Some((since, error, organization)) = row else { continue };
         if text.as_ref().is_some_and(|text| !text.is_in(error.as_deref())) {
             continue;
         }
@@ -129,10 +134,90 @@ pub(super) fn touch(
             note(c, connector, resource, signed, keys, now)?;
         }
         touch_one(c, connector, resource, since, touch, now)?;
-        touched += 1;
+        *touched.entry(OrgId(organization)).or_default() += 1;
     }
     Ok(touched)
 }
+
+/// Touches these, each written down; what came of each.
+pub(super) fn touch_picked(
+    c: &Connection,
+    picks: &[RowPick],
+    touch: &Touch,
+    signed: &Signed,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<Vec<Touched>> {
+    picks
+        .iter()
+        .map(|pick| {
+            let Some(row) = picked(c, pick, keys)? else { return Ok(Touched::Gone) };
+            if let Some(why_not) = row.refuses(touch, pick.mark) {
+                return Ok(why_not);
+            }
+            let connector = pick.connector.0;
+            note(c, connector, row.resource, signed, keys, now)?;
+            touch_one(c, connector, row.resource, row.since, touch, now)?;
+            Ok(Touched::Done)
+        })
+        .collect()
+}
+
+/// A row that a person picked, as it is now.
+struct Found {
+    resource: i64,
+    since: i64,
+    mark: i64,
+    state: i64,
+    in_flight: bool,
+}
+
+impl Found {
+    /// To try again is of what there is by now; what is given up must be what was seen.
+    fn refuses(&self, touch: &Touch, seen: Option<i64>) -> Option<Touched> {
+        let is_retry = *touch == Touch::Retry;
+        if self.in_flight {
+            Some(Touched::InFlight)
+        } else if is_retry && self.state == State::Held as i64 {
+            Some(Touched::Held)
+        } else if is_retry && self.state == State::Scheduled as i64 {
+            Some(Touched::Scheduled)
+        } else if !is_retry && seen.is_some_and(|seen| seen != self.mark) {
+            Some(Touched::Changed)
+        } else {
+            None
+        }
+    }
+}
+
+fn picked(c: &Connection, pick: &RowPick, keys: &Keys) -> Result<Option<Found>> {
+    let key = &pick.key;
+    let Some((organization, _)) = keys.iter().find(|(_, name)| **name == key.organization) else {
+        return Ok(None);
+    };
+    c.prepare_cached(PICKED)
+        .and_then(|mut s| {
+            let kind = kind_number(key.kind);
+            let ids = params![pick.connector.0, organization.0, kind, key.id.0.as_bytes()];
+            s.query_row(ids, |row| {
+                Ok(Found {
+                    resource: row.get(0)?,
+                    since: row.get(1)?,
+                    mark: row.get(2)?,
+                    state: row.get(3)?,
+                    in_flight: row.get(4)?,
+                })
+            })
+            .optional()
+        })
+        .map_err(sql)
+}
+
+pub(super) const PICKED: &str = "
+    SELECT q.resource, q.since, q.mark, q.state, q.leased IS NOT NULL
+    FROM resource r INDEXED BY resource_public_id
+         CROSS JOIN queue q ON q.connector = ?1 AND q.resource = r.id
+    WHERE r.organization = ?2 AND r.kind = ?3 AND r.public_id = ?4";
 
 /// Where to look on, if there may be more.
 pub(super) fn next(found: &[Place]) -> Option<Place> {
@@ -197,7 +282,7 @@ fn note(
         action: signed.action.to_owned(),
         organization: keys.get(&OrgId(organization)).map(ToString::to_string),
         subject,
-        detail: Some(signed.reason.clone()),
+        detail: signed.reason.clone(),
     };
     tokens::audit(c, &row)
 }

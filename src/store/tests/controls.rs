@@ -8,7 +8,7 @@ use super::kit::{Kit, hook, linked_at, parked};
 use crate::store::sqlite::FILE;
 use crate::store::{
     Actor, AuditRow, ConnectorId, EntryFilter, Once, OnceKey, Outcome, People, Reason, Signed,
-    State, Store, Stored, Touch,
+    State, Store, Stored, Tally, Touch,
 };
 
 /// Three people at a directory: one parked, one that is retried, one that is due.
@@ -26,7 +26,7 @@ async fn three(kit: &mut Kit) -> (ConnectorId, [Stored; 3]) {
 
 async fn names(kit: &Kit, filter: EntryFilter) -> Vec<String> {
     let filter = EntryFilter { limit: 10, ..filter };
-    let entries = kit.store.entries(filter.clone()).await.unwrap();
+    let entries = kit.store.entries(filter.clone()).await.unwrap().entries;
     assert_eq!(kit.store.count_entries(filter).await.unwrap(), entries.len() as u64);
     entries.into_iter().map(|entry| entry.name).collect()
 }
@@ -47,16 +47,16 @@ async fn rows_are_found_by_each_filter_and_those_for_people_come_first() {
         (EntryFilter { state: Some(State::Parked), ..error("busy") }, vec![]),
         (EntryFilter { resource: Some(Kit::key(&people[1])), ..any() }, vec!["bob"]),
         (EntryFilter { resource: Some(Kit::key(&people[1])), ..error("constraint") }, vec![]),
-        (EntryFilter { organization: Some(kit.south), ..any() }, vec![]),
+        (EntryFilter { organizations: Some(vec![kit.south]), ..any() }, vec![]),
         (
-            EntryFilter { organization: Some(kit.north), connector: Some(dir), ..any() },
+            EntryFilter { organizations: Some(vec![kit.north]), connector: Some(dir), ..any() },
             vec!["ada", "bob", "cleo"],
         ),
     ] {
         assert_eq!(names(&kit, filter.clone()).await, found, "{filter:?}");
     }
     let two = EntryFilter { limit: 2, ..any() };
-    assert_eq!(kit.store.entries(two.clone()).await.unwrap().len(), 2);
+    assert_eq!(kit.store.entries(two.clone()).await.unwrap().entries.len(), 2);
     assert_eq!(kit.store.count_entries(two).await.unwrap(), 3, "all of them");
 }
 
@@ -70,9 +70,9 @@ async fn what_is_touched_in_bulk_is_what_matches_and_each_row_is_written_down() 
         ..EntryFilter::default()
     };
     let touched = kit.store.touch(filter.clone(), Touch::Retry, None, kit.now()).await.unwrap();
-    assert_eq!(touched, 1);
+    assert_eq!(touched, Tally::from([(kit.north, 1)]));
     let signed = || {
-        let reason = "left long ago".to_owned();
+        let reason = Some("left long ago".to_owned());
         Some(Signed {
             by: Actor::account("kari@example.org".to_owned(), [192, 0, 2, 7].into()),
             action: "queue.skip",
@@ -81,7 +81,7 @@ async fn what_is_touched_in_bulk_is_what_matches_and_each_row_is_written_down() 
     };
     let all = EntryFilter { connector: Some(dir), ..EntryFilter::default() };
     let touched = kit.store.touch(all, Touch::Skip, signed(), kit.now()).await.unwrap();
-    assert_eq!(touched, 3);
+    assert_eq!(touched, Tally::from([(kit.north, 3)]));
     assert!(kit.entries(dir).await.is_empty());
     let written: BTreeSet<String> = kit
         .store
@@ -115,7 +115,8 @@ async fn more_than_a_chunk_is_touched_where_few_match() {
     }
     let filter = EntryFilter { error: Some("Full".to_owned()), ..EntryFilter::default() };
     assert_eq!(kit.store.count_entries(filter.clone()).await.unwrap(), 602);
-    assert_eq!(kit.store.touch(filter, Touch::Skip, None, kit.now()).await.unwrap(), 602);
+    let touched = kit.store.touch(filter, Touch::Skip, None, kit.now()).await.unwrap();
+    assert_eq!(touched, Tally::from([(kit.north, 602)]));
     assert_eq!(kit.entries(dir).await.len(), 601);
 }
 

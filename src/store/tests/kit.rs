@@ -258,7 +258,7 @@ impl Kit {
     pub(super) async fn entries(&self, connector: ConnectorId) -> Vec<Entry> {
         let filter =
             EntryFilter { connector: Some(connector), limit: 10_000, ..EntryFilter::default() };
-        self.store.entries(filter).await.unwrap()
+        self.store.entries(filter).await.unwrap().entries
     }
 
     /// The only entry there is.
@@ -278,7 +278,7 @@ impl Kit {
 
     pub(super) async fn touch(&self, connector: ConnectorId, touch: Touch) -> u64 {
         let filter = EntryFilter { connector: Some(connector), ..EntryFilter::default() };
-        self.store.touch(filter, touch, None, self.now()).await.unwrap()
+        self.store.touch(filter, touch, None, self.now()).await.unwrap().into_values().sum()
     }
 
     /// Decides about all that is held; how many were decided.

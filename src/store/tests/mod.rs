@@ -16,6 +16,7 @@ mod nested;
 mod opening;
 mod passwords;
 mod people;
+mod picks;
 mod properties;
 mod queue;
 mod removals;

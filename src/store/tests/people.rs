@@ -142,7 +142,7 @@ async fn entries_are_found_by_state_and_by_resource() {
     kit.settle(&claim, parked("refused")).await;
     let find = async |connector, resource, state, limit| {
         let filter = EntryFilter { connector, resource, state, limit, ..EntryFilter::default() };
-        let entries = kit.store.entries(filter).await.unwrap();
+        let entries = kit.store.entries(filter).await.unwrap().entries;
         entries.into_iter().map(|entry| (entry.connector, entry.name)).collect::<Vec<_>>()
     };
     let pair = |connector: &str, name: &str| (connector.to_owned(), name.to_owned());

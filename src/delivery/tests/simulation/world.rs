@@ -169,7 +169,8 @@ impl World {
     async fn person(&mut self, life: &Life, person: Person, at: usize, dice: &mut Dice) {
         let line = &self.house.lines[at];
         let all = EntryFilter { connector: Some(line.id), limit: 1_000, ..EntryFilter::default() };
-        let Ok(entries) = life.store.entries(all.clone()).await else { return };
+        let Ok(found) = life.store.entries(all.clone()).await else { return };
+        let entries = found.entries;
         let held = entries.iter().filter(|entry| entry.state == State::Held);
         let held: Vec<_> = held.map(key).collect();
         let any: Vec<_> = entries.iter().map(key).collect();
@@ -185,7 +186,8 @@ impl World {
                 let Some(key) = pick(dice, &any) else { return };
                 let waiting = self.first_waiting(at, key.id);
                 let one = EntryFilter { resource: Some(key.clone()), ..all };
-                if matches!(life.store.touch(one, Touch::Skip, None, now).await, Ok(1)) {
+                let skipped = life.store.touch(one, Touch::Skip, None, now).await;
+                if skipped.is_ok_and(|rows| rows.into_values().sum::<u64>() == 1) {
                     self.skipped.insert((at, key.id, waiting));
                 }
             }
@@ -423,7 +425,7 @@ impl World {
             for state in [State::Held, State::Parked] {
                 let (connector, state) = (Some(line.id), Some(state));
                 let some = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
-                let some = life.store.entries(some).await.unwrap();
+                let some = life.store.entries(some).await.unwrap().entries;
                 life.decide(line, some.iter().map(key).collect(), Verdict::Approve).await;
             }
         }
