@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -130,6 +131,14 @@ pub struct FirstUse {
     pub at: Timestamp,
 }
 
+/// The last call at an organization's address that came without any token of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    pub at: Timestamp,
+    pub refusal: Refusal,
+    pub from: Option<IpAddr>,
+}
+
 struct Known {
     verified: Verified,
     hash: [u8; 32],
@@ -144,6 +153,8 @@ struct Known {
 #[derive(Default)]
 pub struct TokenBook {
     known: ArcSwap<HashMap<Arc<str>, Known>>,
+    /// By the organization's key. Kept nowhere else: whoever it was has proved nothing.
+    strangers: Mutex<HashMap<Arc<str>, Stranger>>,
 }
 
 impl TokenBook {
@@ -184,6 +195,19 @@ impl TokenBook {
         let book = self.known.load();
         let known = find(&book, lookup(presented)?, presented)?;
         Some(known.verified.clone())
+    }
+
+    /// Remembers the last one who was turned away at the address of an organization that there is.
+    pub fn turned_away(&self, organization: Arc<str>, stranger: Stranger) {
+        self.strangers().insert(organization, stranger);
+    }
+
+    pub fn stranger(&self, organization: &str) -> Option<Stranger> {
+        self.strangers().get(organization).cloned()
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashMap<Arc<str>, Stranger>> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes down when tokens were last used, of each once a minute, and tells which were never
@@ -278,6 +302,8 @@ mod tests {
             read_only: true,
             created: at(0),
             expires: Some(at(1000)),
+            made_by: None,
+            replaces: None,
         };
         let token = store.add_token(row).await.unwrap();
         (folder, store, secret, token)

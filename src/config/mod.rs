@@ -66,6 +66,13 @@ pub struct Config {
     pub connectors: Vec<ConnectorConfig>,
 }
 
+impl Config {
+    /// Where the provider of an organization reaches it.
+    pub fn endpoint(&self, organization: &str) -> String {
+        format!("{}/scim/{organization}/v2", self.public_url)
+    }
+}
+
 /// One tenant.
 #[derive(Clone, Debug)]
 pub struct Organization {

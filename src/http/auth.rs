@@ -1,5 +1,6 @@
 //! Who asks: the bearer token of a request (RFC 6750) and the organization it opens.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
@@ -8,7 +9,7 @@ use super::Scim;
 use super::errors::Failure;
 use super::record::Of;
 use crate::directory::{Directory, Editor};
-use crate::token::{Refusal, Verified};
+use crate::token::{Refusal, Stranger, Verified};
 
 /// Whoever passed the gate: the directory is the one of the token's organization, and the right to
 /// write is handed out only to a token that has it.
@@ -71,6 +72,14 @@ pub(super) fn proof(scim: &Scim, headers: &HeaderMap, refusal: Refusal) -> Optio
         token: token.token,
         refusal: Some(refusal),
     })
+}
+
+/// Leaves word for whoever sets up a provider and wonders why nothing arrives.
+pub(super) fn leave_word(scim: &Scim, organization: &str, refusal: Refusal, from: Option<IpAddr>) {
+    if let Some((key, _)) = scim.organizations.load().get_key_value(organization) {
+        let stranger = Stranger { at: scim.clock.now(), refusal, from };
+        scim.tokens.turned_away(Arc::clone(key), stranger);
+    }
 }
 
 /// The credentials of the one `Authorization` header. The scheme ignores case (RFC 9110 section

@@ -105,7 +105,11 @@ fn admit(scim: &Scim, path: &str, request: &Request) -> Result<Caller, Refused> 
             }
             Err(wait) => Failure::too_many(wait),
         };
-        Refused { failure, of: auth::proof(scim, headers, refusal) }
+        let of = auth::proof(scim, headers, refusal);
+        if of.as_ref().is_none_or(|of| *of.info.key != *organization) {
+            auth::leave_word(scim, organization, refusal, peer);
+        }
+        Refused { failure, of }
     })?;
     let too_many = |wait| Refused { failure: Failure::too_many(wait), of: Some(caller.proof()) };
     scim.limits.load().admit(caller.token.organization).map_err(too_many)?;
@@ -322,6 +326,8 @@ mod tests {
             read_only: false,
             created: Timestamp::UNIX_EPOCH,
             expires: None,
+            made_by: None,
+            replaces: None,
         };
         store.add_token(row).await.unwrap();
         let book = Arc::new(TokenBook::default());

@@ -8,10 +8,12 @@ mod attention;
 mod connectors;
 mod forget;
 mod held;
+mod integrations;
 mod preview;
 mod queue;
 mod requests;
 mod rights;
+mod self_test;
 mod standing;
 mod status;
 mod tokens;
@@ -41,15 +43,17 @@ use requests::Looks;
 pub use crate::store::{Actor, Reach, Role};
 pub use connectors::{ConnectorLine, Pausing};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
+pub use integrations::{Integration, Reachability};
 pub use preview::{Previewed, Subject};
 pub use queue::{QueuePage, QueuePick, QueueQuery};
 pub use requests::RequestQuery;
 pub use rights::{Right, Rights};
+pub use self_test::{Calls, Milestone, Progress, WhyNot};
 pub use standing::QueueEntry;
 pub use status::{
     ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
 };
-pub use tokens::{NewTokenRequest, TokenLine};
+pub use tokens::{LONGEST_NAME, NewTokenRequest, Rotation, TokenLine};
 pub use trace::{
     Concern, GroupOf, MOST, MailSent, Stand, Trace, TraceQuery, Traceable, Traced, TracedRequest,
 };

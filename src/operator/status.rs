@@ -148,7 +148,7 @@ impl Operator {
             organizations.push(OrganizationStatus {
                 key: key.to_string(),
                 name: info.map(|one| one.info.name.clone()).unwrap_or_default(),
-                endpoint: format!("{}/scim/{key}/v2", runtime.config.public_url),
+                endpoint: runtime.config.endpoint(key),
                 users,
                 groups,
                 tokens: own

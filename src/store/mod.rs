@@ -37,7 +37,7 @@ pub use people::{
     Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Named, People,
     RowPick, Signed, Standing, Tally, Touch, Touched, Waiting,
 };
-pub use requests::{KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
+pub use requests::{CallRow, KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
 pub use types::*;
 
 /// The disk or the database failed; nothing was acknowledged.
@@ -246,6 +246,8 @@ pub trait Store: Accounts + People + Send + Sync {
     /// The newest that match, oldest first.
     async fn requests(&self, organization: OrgId, filter: RequestFilter)
     -> Result<Vec<RequestRow>>;
+    /// All that are kept of an organization, newest first.
+    async fn calls(&self, organization: OrgId) -> Result<Vec<CallRow>>;
     /// Removes what came before. Does a bounded piece; `true` when there may be more.
     async fn forget_requests(&self, before: Timestamp) -> Result<bool>;
 

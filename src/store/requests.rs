@@ -57,6 +57,21 @@ pub struct RequestFilter {
     pub limit: usize,
 }
 
+/// One of them in few words: enough to tell how far a provider's set-up has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRow {
+    pub id: i64,
+    pub at: Timestamp,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub token: TokenId,
+    pub peer: Option<String>,
+    pub detail: Option<String>,
+    /// Of a change of a person that went well and says whether they are active.
+    pub body: Option<String>,
+}
+
 /// One of them, as people read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRow {

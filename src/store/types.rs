@@ -348,6 +348,9 @@ pub struct TokenRow {
     pub expires: Option<Timestamp>,
     pub last_used: Option<Timestamp>,
     pub revoked: Option<Timestamp>,
+    pub made_by: Option<String>,
+    /// The one that was to end when this one was made.
+    pub replaces: Option<TokenId>,
 }
 
 #[derive(Clone, Debug)]
@@ -359,6 +362,8 @@ pub struct NewToken {
     pub read_only: bool,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
+    pub made_by: Option<String>,
+    pub replaces: Option<TokenId>,
 }
 
 /// A piece of what retention was over for.

@@ -1,6 +1,7 @@
 //! Who is let in, and how often.
 
 use http::Method;
+use scim_relay::token::Refusal;
 use serde_json::json;
 
 use crate::relay::{Answer, Relay, Setting};
@@ -197,4 +198,27 @@ async fn a_store_that_is_closed_is_not_ready_and_takes_no_writes() {
     assert_eq!(refused.header("retry-after"), "5");
     assert_eq!(relay.get("/Users").await.status, 200);
     assert_eq!(relay.raw(Method::GET, "/healthz", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_is_turned_away_is_remembered_at_the_address_they_called() {
+    let relay = Relay::start().await;
+    relay.clock.set(1_000);
+    let (theirs, _) = relay.new_token(1, false, None).await;
+    let elsewhere = format!("Bearer {theirs}");
+    let ended = format!("Bearer {}", relay.new_token(0, false, Some(999)).await.0);
+    let stranger = |key| relay.book.stranger(key).map(|stranger| stranger.refusal);
+    let knock = async |header: &str, path: &str| {
+        let answer = relay.raw(Method::GET, path, &[("authorization", header)], "").await;
+        check_unauthorized(&answer);
+    };
+    knock(&ended, USERS).await;
+    assert_eq!(stranger("lillevik"), None, "its own token is none: the ring has it");
+    knock("Bearer cut-off", USERS).await;
+    assert_eq!(stranger("lillevik"), Some(Refusal::Malformed));
+    knock(&elsewhere, USERS).await;
+    assert_eq!(stranger("lillevik"), Some(Refusal::Unknown));
+    assert_eq!(relay.book.stranger("lillevik").unwrap().from, Some([127, 0, 0, 1].into()));
+    knock("Bearer cut-off", "/scim/nobody/v2/Users").await;
+    assert_eq!((stranger("storvik"), stranger("nobody")), (None, None));
 }

@@ -238,6 +238,8 @@ impl Relay {
             read_only,
             created: self.clock.now(),
             expires: expires.map(|second| Timestamp::from_second(second).unwrap()),
+            made_by: None,
+            replaces: None,
         };
         let id = self.store.add_token(row).await.unwrap();
         self.book.reload(&*self.store).await.unwrap();

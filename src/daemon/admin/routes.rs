@@ -21,7 +21,7 @@ use crate::http::Peer;
 use crate::operator::{
     Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, NewTokenRequest, Operator,
     OperatorError, Pausing, Previewed, QueueEntry, QueuePage, QueueQuery, Reach, RequestQuery,
-    Status, Subject, TokenLine, TraceQuery, Traced,
+    Rotation, Status, Subject, TokenLine, TraceQuery, Traced,
 };
 use crate::reconcile::Report;
 use crate::store::{HeldPage, RequestRow};
@@ -87,9 +87,10 @@ async fn create_token(
     Path(organization): Path<String>,
     Body(wish): Body<TokenWish>,
 ) -> Reply<MadeToken> {
-    let expires_in = wish.expires_in.map(bounded).transpose()?.map(|period| period.as_secs());
+    let lifetime = wish.expires_in.map(bounded).transpose()?;
+    let expires = lifetime.map(|lifetime| operator.now() + lifetime);
     let TokenWish { name, read_only, .. } = wish;
-    let request = NewTokenRequest { organization, name, expires_in, read_only };
+    let request = NewTokenRequest { organization, name, expires, read_only };
     let token = operator.create_token(&actor(peer), &request).await?;
     Ok(Json(MadeToken { token }))
 }
@@ -100,8 +101,8 @@ async fn rotate_token(
     Path((organization, id)): Path<(String, i64)>,
     Body(Overlap { overlap }): Body<Overlap>,
 ) -> Reply<MadeToken> {
-    let overlap = bounded(overlap)?;
-    let token = operator.rotate_token(&actor(peer), &organization, id, overlap).await?;
+    let rotation = Rotation { overlap: bounded(overlap)?, expires: None };
+    let token = operator.rotate_token(&actor(peer), &organization, id, rotation).await?;
     Ok(Json(MadeToken { token }))
 }
 
@@ -110,7 +111,7 @@ async fn revoke_token(
     Extension(peer): Extension<Peer>,
     Path((organization, id)): Path<(String, i64)>,
 ) -> Reply<Done> {
-    operator.revoke_token(&actor(peer), &organization, id).await?;
+    operator.revoke_token(&actor(peer), &organization, id, None).await?;
     Ok(Json(Done {}))
 }
 

@@ -62,10 +62,11 @@ use self::list::List;
 use self::values::{is_taken, kind_number, kind_of, millis, sql, time};
 use self::writer::Done;
 use super::{
-    Allowed, Ask, AuditRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion, Holding,
-    ListRequest, Listing, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId, Origin,
-    Paused, Pruned, Reason, Registration, Removals, RequestFilter, RequestRow, Result, Room, RowId,
-    RunId, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Update, Written,
+    Allowed, Ask, AuditRow, CallRow, Case, Claim, ConnectorId, ConnectorRow, Content, Deletion,
+    Holding, ListRequest, Listing, LogRow, NewRequest, NewRun, NewToken, Once, OnceKey, OrgId,
+    Origin, Paused, Pruned, Reason, Registration, Removals, RequestFilter, RequestRow, Result,
+    Room, RowId, RunId, Scribe, Settlement, Store, StoreError, Stored, TokenId, TokenRow, Update,
+    Written,
 };
 use crate::vault::KeyId;
 
@@ -393,6 +394,10 @@ impl Store for SqliteStore {
         filter: RequestFilter,
     ) -> Result<Vec<RequestRow>> {
         self.readers.read(move |c| requests::requests(c, organization, filter)).await
+    }
+
+    async fn calls(&self, organization: OrgId) -> Result<Vec<CallRow>> {
+        self.readers.read(move |c| requests::calls(c, organization)).await
     }
 
     async fn forget_requests(&self, before: Timestamp) -> Result<bool> {

@@ -221,6 +221,7 @@ fn pruning_goes_by_index() {
 fn the_ring_of_requests_goes_by_index() {
     check(requests::TRIM, &["request_organization (organization=?)"]);
     check(requests::FORGET, &["request_at (at<?)"]);
+    check(requests::CALLS, &["request_organization (organization=?)"]);
     for order in [requests::Order::OldestFirst, requests::Order::NewestFirst] {
         check(
             &requests::read_query(order),

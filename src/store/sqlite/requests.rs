@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{kind_number, kind_of, millis, rows, sql, time};
 use crate::store::{
-    KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestRow, Result, StoreError,
+    CallRow, KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestRow, Result,
+    StoreError, TokenId,
 };
 
 /// Rows removed in one piece of background work.
@@ -195,6 +196,34 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<RequestRow>> {
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|error| StoreError::Broken(format!("a kept request is not JSON: {error}")))
+}
+
+/// The ring at a glance. Bodies lie behind the other columns, and are not read for the rest.
+pub(super) const CALLS: &str = "
+    SELECT id, at, method, path, status, token, peer, detail,
+           CASE WHEN status < 400 AND method IN ('PUT', 'PATCH') AND path LIKE '/Users/%'
+                     AND body LIKE '%active%' THEN body END
+    FROM request WHERE organization = ?1 ORDER BY id DESC LIMIT ?2";
+
+pub(super) fn calls(c: &Connection, organization: OrgId) -> Result<Vec<CallRow>> {
+    c.prepare_cached(CALLS)
+        .and_then(|mut s| {
+            s.query_map(params![organization.0, KEPT_REQUESTS], |row| {
+                Ok(CallRow {
+                    id: row.get(0)?,
+                    at: time(row.get(1)?),
+                    method: row.get(2)?,
+                    path: row.get(3)?,
+                    status: row.get(4)?,
+                    token: TokenId(row.get(5)?),
+                    peer: row.get(6)?,
+                    detail: row.get(7)?,
+                    body: row.get(8)?,
+                })
+            })?
+            .collect()
+        })
+        .map_err(sql)
 }
 
 /// Removes what is too old. Does a piece of it; `true` when there may be more.

@@ -8,8 +8,9 @@ use crate::store::{AuditRow, NewToken, OrgId, Result, TokenId, TokenRow};
 
 pub(super) fn add(c: &Connection, token: &NewToken) -> Result<TokenId> {
     c.execute(
-        "INSERT INTO token (organization, lookup, hash, name, read_only, created, expires)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO token (organization, lookup, hash, name, read_only, created, expires, made_by,
+                            replaces)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             token.organization.0,
             token.lookup,
@@ -18,6 +19,8 @@ pub(super) fn add(c: &Connection, token: &NewToken) -> Result<TokenId> {
             token.read_only,
             millis(token.created),
             token.expires.map(millis),
+            token.made_by,
+            token.replaces.map(|old| old.0),
         ],
     )
     .map_err(sql)?;
@@ -26,7 +29,8 @@ pub(super) fn add(c: &Connection, token: &NewToken) -> Result<TokenId> {
 
 pub(super) fn all(c: &Connection) -> Result<Vec<TokenRow>> {
     c.prepare_cached(
-        "SELECT id, organization, lookup, hash, name, read_only, created, expires, last_used, revoked
+        "SELECT id, organization, lookup, hash, name, read_only, created, expires, last_used, revoked,
+                made_by, replaces
          FROM token ORDER BY id",
     )
     .and_then(|mut s| {
@@ -45,6 +49,8 @@ pub(super) fn all(c: &Connection) -> Result<Vec<TokenRow>> {
                 expires: at(7)?,
                 last_used: at(8)?,
                 revoked: at(9)?,
+                made_by: row.get(10)?,
+                replaces: row.get::<_, Option<i64>>(11)?.map(TokenId),
             })
         })?
         .collect()

@@ -73,6 +73,8 @@ impl Kit {
             read_only: false,
             created: self.now(),
             expires: None,
+            made_by: Some("ingrid".to_owned()),
+            replaces: None,
         }
     }
 

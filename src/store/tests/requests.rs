@@ -206,6 +206,32 @@ async fn a_name_is_the_resource_s_own_or_what_was_sent() {
 }
 
 #[tokio::test]
+async fn at_a_glance_only_changes_that_may_switch_somebody_off_have_their_body() {
+    let kit = Kit::new().await;
+    let off = || kept("{\"Active\":\"False\"}");
+    let sent = |method: &str, path, status, request| NewRequest {
+        method: method.to_owned(),
+        status,
+        request,
+        ..get(&kit, kit.north, path)
+    };
+    let batch = vec![
+        sent("PUT", "/Users/1?attributes=id", 200, off()),
+        sent("PUT", "/Users/1", 200, kept("{\"title\":\"x\"}")),
+        sent("PUT", "/Users/1", 400, off()),
+        sent("PUT", "/Groups/1", 200, off()),
+        sent("POST", "/Users", 201, off()),
+        NewRequest { organization: kit.south, ..sent("PUT", "/Users/2", 200, off()) },
+    ];
+    kit.store.record_requests(batch).await.unwrap();
+    let calls = kit.store.calls(kit.north).await.unwrap();
+    let ids: Vec<_> = calls.iter().map(|call| call.id).collect();
+    assert_eq!(ids, [5, 4, 3, 2, 1], "newest first, and nobody else's");
+    let with_body = calls.iter().filter(|call| call.body.is_some());
+    assert_eq!(with_body.map(|call| call.id).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
 async fn whoever_waits_for_new_ones_is_told() {
     let kit = Kit::new().await;
     let mut recorded = kit.store.recorded();

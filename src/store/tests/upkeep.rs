@@ -7,7 +7,7 @@ use scim_relay_sdk::connector::MemberDelta;
 
 use super::kit::{Kit, NORTH, SOUTH, arc, linked, linked_at, parked, unlinked};
 use crate::store::{
-    AuditRow, Claim, DriftRow, NewRun, Once, OnceKey, People, Reason, Store, Touch,
+    AuditRow, Claim, DriftRow, NewRun, NewToken, Once, OnceKey, People, Reason, Store, Touch,
 };
 
 fn welcome(organization: &str) -> OnceKey {
@@ -181,6 +181,11 @@ async fn tokens_are_kept_as_hashes_and_end_when_they_should() {
     let row = kit.store.tokens().await.unwrap().remove(0);
     assert_eq!((row.expires, row.last_used, row.revoked), (Some(later), Some(later), None));
     assert_eq!((row.hash, row.organization), ([7; 32], kit.north));
+    assert_eq!((row.made_by.as_deref(), row.replaces), (Some("ingrid"), None));
+    let lookup = "another".to_owned();
+    let successor = NewToken { lookup, replaces: Some(id), ..kit.new_token() };
+    kit.store.add_token(successor).await.unwrap();
+    assert_eq!(kit.store.tokens().await.unwrap()[1].replaces, Some(id));
     assert!(end(kit.north, kit.now(), true).await);
     assert!(end(kit.north, later, true).await);
     assert_eq!(kit.store.tokens().await.unwrap()[0].revoked, Some(kit.now()), "once is enough");
