@@ -7,12 +7,14 @@
 //! line in [`pages::routes`]; 4. a sample of its data in its tests, which draw it.
 //!
 //! A request comes through these layers: `be_strict` (headers), CSRF, the session, `draw_trouble`
-//! (what went wrong becomes a page), `within_reach` (no other organization).
+//! (what went wrong becomes a page), `within_reach` (no other organization), `count_what_waits` (for
+//! the menu). How a page lives is said in [`live`].
 
 #![expect(dead_code, reason = "the pages that use it are being built")]
 
 mod assets;
 mod icons;
+mod live;
 mod metrics;
 mod notices;
 mod page;
@@ -29,12 +31,15 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use http::HeaderMap;
 use minijinja::Environment;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::csrf::CsrfLayer;
 
 use crate::http::{Health, health_router};
 use crate::metrics::Metrics;
 use crate::operator::Operator;
 
+use live::Live;
 use notices::{Notice, Notices};
 use reader::Reader;
 use trouble::Trouble;
@@ -46,6 +51,7 @@ struct Console {
     operator: Operator,
     templates: Arc<Environment<'static>>,
     notices: Notices,
+    live: Live,
 }
 
 impl Console {
@@ -61,12 +67,26 @@ impl Console {
 }
 
 /// The pages, and `/metrics`, `/healthz`, `/readyz`.
-pub fn router(operator: Operator, metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
+/// What lives runs among `tasks`, until `stop`.
+pub fn router(
+    operator: Operator,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) -> Router {
     let machines = metrics::router(operator.clone(), metrics).merge(health_router(health));
     let templates = templates::load().expect("the templates are tested");
-    let console = Console { operator, templates: Arc::new(templates), notices: Notices::default() };
+    let console = Console {
+        operator,
+        templates: Arc::new(templates),
+        notices: Notices::default(),
+        live: Live::new(stop, tasks),
+    };
     pages::routes()
+        .merge(live::routes())
         .fallback(async || Trouble::NotFound)
+        .layer(from_fn_with_state(console.clone(), viewer::count_what_waits))
         .layer(from_fn(viewer::within_reach))
         .layer(from_fn_with_state(console.clone(), page::draw_trouble))
         .layer(CsrfLayer::new())

@@ -13,7 +13,7 @@ use super::Console;
 use super::notices::Notice;
 use super::reader::Reader;
 use super::trouble::Trouble;
-use super::viewer::Viewer;
+use super::viewer::{Viewer, Waits};
 use crate::operator::Right;
 
 /// A line of the menu.
@@ -124,6 +124,8 @@ struct Frame<'a> {
     organization_name: Option<String>,
     may_find: bool,
     live: Option<&'a str>,
+    /// When it was drawn.
+    drawn: String,
     notice: Option<Notice>,
     mistakes: &'a [Mistake],
 }
@@ -134,6 +136,17 @@ struct MenuLine {
     address: String,
     icon: &'static str,
     current: bool,
+    count: Option<Count>,
+}
+
+/// A number behind a line of the menu; empty: there is nothing to be said.
+#[derive(Serialize)]
+struct Count {
+    id: &'static str,
+    text: String,
+    tone: Option<&'static str>,
+    /// What it counts, for who hears it.
+    what: &'static str,
 }
 
 #[derive(Serialize)]
@@ -224,6 +237,7 @@ impl<'a> Frame<'a> {
             organizations: mine,
             may_find: viewer.may(Right::People),
             live: page.live.as_deref(),
+            drawn: viewer.reader.second(viewer.reader.now),
             notice,
             mistakes: &page.mistakes,
         }
@@ -240,6 +254,21 @@ fn menu(viewer: &Viewer, here: Section, organization: Option<&str>) -> Vec<MenuL
         },
         icon,
         current: section == here,
+        count: match section {
+            Section::Queue => Some(Count {
+                id: Waits::QUEUE,
+                text: viewer.waits.queue.clone(),
+                tone: None,
+                what: "in the queue",
+            }),
+            Section::Connectors => Some(Count {
+                id: Waits::TROUBLED,
+                text: viewer.waits.troubled.clone(),
+                tone: Some("stop"),
+                what: "not reachable",
+            }),
+            _ => None,
+        },
     })
     .collect()
 }
@@ -371,6 +400,7 @@ pub(super) mod sample {
             name: "Ingrid Solheim".to_owned(),
             rights,
             session: "sample".into(),
+            waits: Waits { queue: "74".to_owned(), troubled: String::new() },
             reader: Reader {
                 language: Language::English,
                 zone: TimeZone::get("Europe/Oslo").unwrap(),

@@ -10,9 +10,10 @@ use http::request::Parts;
 use serde::Deserialize;
 
 use super::Console;
+use super::live::{Update, Updates};
 use super::reader::Reader;
 use super::trouble::Trouble;
-use crate::operator::{Actor, Right, Rights};
+use crate::operator::{Actor, Glance, Right, Rights};
 
 /// Names a session without being its secret.
 pub(super) type SessionKey = Arc<str>;
@@ -26,6 +27,36 @@ pub(super) struct Viewer {
     pub(super) rights: Rights,
     pub(super) session: SessionKey,
     pub(super) reader: Reader,
+    /// Behind the lines of the menu.
+    pub(super) waits: Waits,
+}
+
+/// What is counted in the menu, as its reader writes numbers; empty: nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waits {
+    pub(super) queue: String,
+    pub(super) troubled: String,
+}
+
+impl Waits {
+    /// The elements' ids.
+    pub(super) const QUEUE: &'static str = "n-queue";
+    pub(super) const TROUBLED: &'static str = "n-troubled";
+
+    pub(super) fn of(glance: &Glance, reader: &Reader) -> Self {
+        let written = |count: u64| match i64::try_from(count) {
+            Ok(0) => String::new(),
+            count => reader.number(count.unwrap_or(i64::MAX)),
+        };
+        Self { queue: written(glance.queue), troubled: written(glance.troubled) }
+    }
+
+    pub(super) fn texts(&self) -> Updates {
+        let Self { queue, troubled } = self;
+        [(Self::QUEUE, queue), (Self::TROUBLED, troubled)]
+            .map(|(id, text)| (id.to_owned(), Update::text(text)))
+            .into()
+    }
 }
 
 impl Viewer {
@@ -73,10 +104,28 @@ pub(super) async fn within_reach(
 ) -> Response {
     let Some(viewer) = request.extensions().get::<Viewer>() else { return next.run(request).await };
     let in_path = paths.iter().filter(|(name, _)| *name == "organization").map(|(_, value)| value);
-    let asked = filter.org.as_deref().filter(|org| !org.is_empty());
+    let asked = filter.chosen();
     for organization in in_path.chain(asked) {
         if let Err(trouble) = viewer.sees(organization) {
             return trouble.into_response();
+        }
+    }
+    next.run(request).await
+}
+
+/// Counts what the menu tells, as far as its reader sees, and what they chose.
+pub(super) async fn count_what_waits(
+    State(console): State<Console>,
+    Query(filter): Query<Filter>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.method().is_safe()
+        && let Some(viewer) = request.extensions_mut().get_mut::<Viewer>()
+    {
+        match console.operator.glance(viewer.rights.reach(), filter.chosen()).await {
+            Ok(glance) => viewer.waits = Waits::of(&glance, &viewer.reader),
+            Err(error) => return Trouble::from(error).into_response(),
         }
     }
     next.run(request).await
@@ -86,4 +135,10 @@ pub(super) async fn within_reach(
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Filter {
     pub(super) org: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn chosen(&self) -> Option<&str> {
+        self.org.as_deref().filter(|key| !key.is_empty())
+    }
 }

@@ -214,6 +214,8 @@ impl Daemon {
             self.operator.clone(),
             Arc::clone(&self.metrics),
             Arc::clone(&self.health),
+            self.listening.clone(),
+            self.servers.clone(),
         );
         self.servers.spawn(http::serve(
             console,

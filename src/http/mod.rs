@@ -36,7 +36,7 @@ use crate::token::TokenBook;
 pub use health::{Health, router as health_router};
 pub use limits::Limits;
 pub use routes::router;
-pub use server::{Listen, Options, Peer, serve};
+pub use server::{Busy, Listen, Options, Peer, serve};
 pub use tls::{TlsError, load as load_tls};
 
 /// What the requests share.

@@ -275,7 +275,9 @@ async fn answer(
     busy: Busy,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let busy = Arc::new(busy);
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(Arc::clone(&busy));
     let response = router.oneshot(request).await;
     drop(busy);
     response
@@ -325,8 +327,9 @@ impl Activity {
     }
 }
 
-/// A request in work.
-struct Busy(Arc<Activity>);
+/// A request in work: an extension of each. Who answers bit by bit keeps it until the end, or the
+/// connection is taken for an idle one.
+pub struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

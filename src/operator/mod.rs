@@ -7,6 +7,7 @@
 mod attention;
 mod connectors;
 mod forget;
+mod glance;
 mod held;
 mod integrations;
 mod preview;
@@ -42,6 +43,7 @@ use requests::Looks;
 
 pub use crate::store::{Actor, Reach, Role};
 pub use connectors::{ConnectorLine, Pausing};
+pub use glance::{Bells, Glance};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use integrations::{Integration, Reachability};
 pub use preview::{Previewed, Subject};

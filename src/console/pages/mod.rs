@@ -1,5 +1,6 @@
 //! The pages, one file each.
 
+pub(super) mod overview;
 mod preferences;
 
 use axum::Router;
@@ -8,5 +9,5 @@ use super::Console;
 
 /// Every page, by its own routes.
 pub(super) fn routes() -> Router<Console> {
-    Router::new().merge(preferences::routes())
+    Router::new().merge(overview::routes()).merge(preferences::routes())
 }

@@ -7,7 +7,35 @@ use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::ResourceKind;
 
 use super::kit::{Kit, directory, held, hook, linked, parked, unlinked, user};
-use crate::store::{Outcome, Reason, Registration, State, Store, Touch, Verdict, Written};
+use crate::ids;
+use crate::store::{Outcome, People, Reason, Registration, State, Store, Touch, Verdict, Written};
+
+/// An owner is told of their own organization.
+#[tokio::test]
+async fn what_waits_is_counted_for_each_organization() {
+    let mut kit = Kit::new().await;
+    let both = Registration { organizations: vec!["north".into(), "south".into()], ..directory() };
+    let dir = kit.register(both).await;
+    for (organization, people) in [(kit.north, 3), (kit.south, 2)] {
+        for number in 0..people {
+            let (id, content) = (ids::resource_id(kit.now()), user(&format!("person {number}")));
+            let (kind, origin) = (ResourceKind::User, kit.origin());
+            kit.store.create(organization, kind, id, content, vec![], origin).await.unwrap();
+        }
+    }
+    let claims = kit.claim(dir).await;
+    kit.settle(&claims[0], parked("no such building")).await;
+    let waits = async |of| {
+        let counted = kit.store.counted(of).await.unwrap();
+        counted.iter().map(|counted| counted.entries).sum::<u64>()
+    };
+    assert_eq!(waits(Some(vec![kit.north])).await, 3);
+    assert_eq!(waits(Some(vec![kit.south])).await, 2);
+    assert_eq!(waits(Some(vec![kit.north, kit.south])).await, 5);
+    assert_eq!(waits(Some(vec![])).await, 0);
+    assert_eq!(waits(None).await, 5);
+    assert_eq!((kit.backlog(dir).await.pending, kit.backlog(dir).await.parked), (4, 1));
+}
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -93,8 +93,9 @@ impl World {
 
     fn counters_are_true(&self) -> Result<(), String> {
         let backlog = self.count(
-            "WITH counted AS (SELECT connector, state, count(*) AS entries FROM queue GROUP BY 1, 2),
-                  kept AS (SELECT connector, state, entries FROM backlog WHERE entries <> 0)
+            "WITH counted AS (SELECT connector, organization, state, count(*) AS entries
+                              FROM queue GROUP BY 1, 2, 3),
+                  kept AS (SELECT * FROM backlog WHERE entries <> 0)
              SELECT (SELECT count(*) FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept))
                   + (SELECT count(*) FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))",
         );
