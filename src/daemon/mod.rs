@@ -7,6 +7,7 @@ pub mod admin;
 mod build;
 pub mod connectors;
 mod descriptors;
+mod follow;
 mod lifecycle;
 mod reload;
 pub mod telemetry;
@@ -183,6 +184,7 @@ impl Daemon {
             Arc::clone(&daemon.scim),
             Arc::clone(&daemon.runtime),
         ));
+        daemon.lanes.tasks.spawn(follow::run(daemon.lanes.clone()));
         let (scim, stop) = (Arc::clone(&daemon.scim), daemon.lanes.soft.clone());
         daemon.lanes.tasks.spawn(async move { scim.record(&stop).await });
         daemon.health.set_ready(true);

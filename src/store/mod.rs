@@ -13,6 +13,7 @@ mod claim;
 mod held;
 mod people;
 mod requests;
+mod search;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -34,10 +35,11 @@ pub use accounts::{
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use people::{
-    Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Named, People,
+    Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Move, Named, People,
     RowPick, Signed, Standing, Tally, Touch, Touched, Waiting,
 };
 pub use requests::{CallRow, KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
+pub use search::{Found, Hit, MOST_FOUND, Place, Search, Typed};
 pub use types::*;
 
 /// The disk or the database failed; nothing was acknowledged.

@@ -11,8 +11,8 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, AuditRow, ConnectorId, Decided, DriftRow, HeldFilter, HeldPage, OnceKey, OrgId, Pick,
-    RequestRow, Result, RowId, RunId, RunRow, State, Stored, Verdict,
+    Actor, AuditRow, ConnectorId, Decided, DriftRow, Found, HeldFilter, HeldPage, OnceKey, OrgId,
+    Pick, RequestRow, Result, RowId, RunId, RunRow, Search, State, Stored, Verdict,
 };
 
 /// What people look at, and what they do. A part of [`Store`](super::Store).
@@ -60,6 +60,13 @@ pub trait People: Send + Sync {
         kind: ResourceKind,
         name: &str,
     ) -> Result<Vec<Known>>;
+    /// A page of those who are called like that, of all organizations that are asked for.
+    async fn find(&self, search: Search, offset: usize, limit: usize) -> Result<Found>;
+    /// Brings what they are found by up to date with the log, and who came into which group and left
+    /// it, a piece at a time; `false` when nothing is left.
+    async fn follow_log(&self) -> Result<bool>;
+    /// Which groups somebody came into and left, the last first.
+    async fn moves(&self, member: RowId, limit: usize) -> Result<Vec<Move>>;
     /// Where each connector stands with a resource.
     async fn standings(&self, resource: RowId) -> Result<Vec<Standing>>;
     /// The newest requests that were about a resource, or were refused under its name; oldest first.
@@ -249,6 +256,15 @@ pub struct LogRow {
     pub joined: Vec<MemberRef>,
     pub left: Vec<MemberRef>,
     pub token: Option<String>,
+}
+
+/// Somebody came into a group, or left it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Move {
+    pub at: Timestamp,
+    /// As it is called now; none, if nothing is kept of it.
+    pub group: Option<Named>,
+    pub left: bool,
 }
 
 /// Somebody or something that is there, or was until it was deleted.

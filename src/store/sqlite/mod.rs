@@ -14,6 +14,8 @@ mod cursor;
 mod database;
 mod entries;
 mod fanout;
+mod find;
+mod follow;
 mod forget;
 mod held;
 mod index;

@@ -10,13 +10,13 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKind};
 
 use super::writer::Done;
 use super::{
-    SqliteStore, entries, forget, held, once, reconcile, registry, requests, standing, tokens,
-    touch,
+    SqliteStore, entries, find, follow, forget, held, once, reconcile, registry, requests,
+    standing, tokens, touch,
 };
 use crate::store::{
-    Actor, AuditRow, ConnectorId, Counted, Decided, DriftRow, Entries, EntryFilter, HeldFilter,
-    HeldPage, Known, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId, RowPick, RunId,
-    RunRow, Signed, Standing, StoreError, Tally, Touch, Touched, Verdict,
+    Actor, AuditRow, ConnectorId, Counted, Decided, DriftRow, Entries, EntryFilter, Found,
+    HeldFilter, HeldPage, Known, Move, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId,
+    RowPick, RunId, RunRow, Search, Signed, Standing, StoreError, Tally, Touch, Touched, Verdict,
 };
 
 #[async_trait]
@@ -107,6 +107,24 @@ impl People for SqliteStore {
             held::decide(c, connector, &picks, &verdict, &by, &keys, now).map(Done::ringing)
         })
         .await
+    }
+
+    async fn find(&self, search: Search, offset: usize, limit: usize) -> Result<Found> {
+        let keys = self.keys();
+        self.readers.read(move |c| find::find(c, &search, offset, limit, &keys)).await
+    }
+
+    async fn follow_log(&self) -> Result<bool> {
+        if !self.readers.look_up(follow::is_behind).await? {
+            return Ok(false);
+        }
+        let Some(piece) = self.readers.read(follow::next).await? else { return Ok(false) };
+        self.background(move |c| follow::write(c, &piece).map(Done::quiet)).await?;
+        Ok(true)
+    }
+
+    async fn moves(&self, member: RowId, limit: usize) -> Result<Vec<Move>> {
+        self.readers.look_up(|c| follow::moves(c, member, limit)).await
     }
 
     async fn standings(&self, resource: RowId) -> Result<Vec<Standing>> {

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    accounts, cases, claims, entries, forget, held, index, links, list, members, open, passwords,
-    prune, queue, removals, requests, rows, settle, standing, touch,
+    accounts, cases, claims, entries, find, follow, forget, held, index, links, list, members,
+    open, passwords, prune, queue, removals, requests, rows, settle, standing, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -295,4 +295,20 @@ fn what_is_held_is_read_page_by_page_without_sorting() {
     check(&held::held_query(), &["queue_human (state=? AND (connector,resource)>(?,?))"]);
     check(held::IS_HELD, &["queue_hold (connector=? AND hold_kind=? AND state=?)"]);
     check(held::FIND, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
+}
+
+#[test]
+fn people_are_found_and_followed_without_looking_at_everyone() {
+    check(follow::CHANGES, &["change USING INTEGER PRIMARY KEY (rowid>?)"]);
+    check(follow::THERE, &["resource USING INTEGER PRIMARY KEY (rowid>?)"]);
+    check(follow::MOVES, &["moved_member (member=?)"]);
+    check(find::NEWEST_RESOURCES, &["resource_living (organization=? AND kind=?)"]);
+    let (_folder, c) = database();
+    // By the words, and in the order of the index.
+    let by_words = plan(&c, find::MATCH).concat();
+    assert!(
+        by_words.starts_with("SCAN search VIRTUAL TABLE") && by_words.ends_with(":M1"),
+        "{by_words}"
+    );
+    assert_eq!(plan(&c, find::NEWEST_CHANGES), ["SCAN change"]);
 }

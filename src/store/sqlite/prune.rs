@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{millis, sql};
+use super::{follow, millis, sql};
 use crate::store::{Pruned, Result};
 
 /// Rows looked at, or removed, in one piece of background work.
@@ -26,8 +26,9 @@ pub(super) fn prune(
     }
     // After the log: a group that must still hear who left is compared whole by then.
     let tombstones = prune_tombstones(c, millis(changes_before))?;
+    let moves = follow::prune(c, millis(changes_before), CHUNK)?;
     let reports = prune_reports(c, millis(reports_before))?;
-    Ok(Pruned { more: tombstones || reports, collapsed })
+    Ok(Pruned { more: tombstones || moves || reports, collapsed })
 }
 
 /// The log is in the order of its numbers, so that the first change that is young enough ends it.
@@ -167,6 +168,7 @@ fn prune_tombstones(c: &Connection, before: i64) -> Result<bool> {
         ] {
             c.prepare_cached(statement).and_then(|mut s| s.execute([row])).map_err(sql)?;
         }
+        follow::forget(c, *row)?;
     }
     Ok(settled.len() as i64 == CHUNK)
 }

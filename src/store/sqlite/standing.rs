@@ -170,7 +170,7 @@ pub(super) const AWAITED_BY: &str = "
     SELECT resource FROM queue INDEXED BY queue_waiting
     WHERE connector = ?1 AND waits_for = ?2 LIMIT ?3";
 
-fn name_of(c: &Connection, resource: i64) -> Result<Option<Named>> {
+pub(super) fn name_of(c: &Connection, resource: i64) -> Result<Option<Named>> {
     c.prepare_cached("SELECT kind, public_id, body FROM resource WHERE id = ?1")
         .and_then(|mut s| {
             s.query_row([resource], |row| {

@@ -22,6 +22,7 @@ mod queue;
 mod removals;
 mod requests;
 mod retention;
+mod search;
 mod turns;
 mod upkeep;
 mod writes;
