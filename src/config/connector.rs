@@ -18,6 +18,7 @@ use super::kinds::{AnySettings, Kind};
 use super::read::{Around, Reading, decode, join, read};
 use super::safety;
 use super::secrets::SystemSecrets;
+use super::shown::Piece;
 use super::source::{Finding, Parsed, Sheet, Source};
 use super::words::{listed, near};
 use super::{ConnectorConfig, Limits, Organization, Orphans, Reconcile, Retry};
@@ -156,6 +157,11 @@ impl ConnectorConfig {
         let secrets = SystemSecrets::new(self.folder(), credentials.map(Path::to_owned));
         let named = self.settings.secrets();
         !named.iter().any(|(_, secret)| secrets.is_out_of_reach(secret.reference()))
+    }
+
+    /// Its file, without what is secret in it.
+    pub fn shown(&self) -> Vec<Piece> {
+        self.source.shown()
     }
 
     /// Where the relative paths in its file start.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use scim_relay_sdk::connector::{BuildContext, Connector, Problem, Secret, Settings};
+use scim_relay_sdk::connector::{BuildContext, Connector, Leavers, Problem, Secret, Settings};
 use toml::de::ValueDeserializer;
 
 use super::read::{Misread, decode};
@@ -48,6 +48,8 @@ pub trait AnySettings: Send + Sync {
     fn secrets(&self) -> Vec<(&'static str, &Secret)>;
     /// See [`Settings::wants_password`].
     fn wants_password(&self) -> bool;
+    /// See [`Settings::leavers`].
+    fn leavers(&self) -> Leavers;
     /// See [`Settings::build`].
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem>;
 }
@@ -67,6 +69,10 @@ impl<S: Settings> AnySettings for S {
 
     fn wants_password(&self) -> bool {
         Settings::wants_password(self)
+    }
+
+    fn leavers(&self) -> Leavers {
+        Settings::leavers(self)
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {

@@ -73,8 +73,38 @@ fn walk(text: &str, value: &Spanned<DeValue<'_>>, secret: bool, masks: &mut Vec<
     }
 }
 
-/// The password of `scheme://user:password@host`, in whatever text there is.
-fn in_url(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+/// What names a credential in a URL's query and nowhere else.
+const PARAMETERS: [&str; 6] = ["key", "code", "sig", "signature", "auth", "pwd"];
+
+/// What is secret of a URL, in whatever text there is.
+fn in_url(text: &str, span: Range<usize>) -> Vec<Range<usize>> {
+    let mut masks: Vec<_> = in_user_info(text, span.clone()).into_iter().collect();
+    masks.extend(in_query(text, span));
+    masks
+}
+
+/// The values of `?code=...&token=...` behind a `scheme://`.
+fn in_query(text: &str, span: Range<usize>) -> Vec<Range<usize>> {
+    let raw = text.get(span.clone()).unwrap_or_default();
+    let query = raw.find("://").and_then(|at| Some(at + raw[at..].find('?')? + 1));
+    let Some(mut at) = query else { return Vec::new() };
+    let mut masks = Vec::new();
+    for parameter in raw[at..].split_inclusive(['&', '"', '\'', '#', ' ', '\n']) {
+        let bare = parameter.trim_end_matches(['&', '"', '\'', '#', ' ', '\n']);
+        if let Some((name, value)) = bare.split_once('=')
+            && !value.is_empty()
+            && (sounds_secret(name) || PARAMETERS.iter().any(|one| name.eq_ignore_ascii_case(one)))
+        {
+            let start = span.start + at + name.len() + 1;
+            masks.push(start..start + value.len());
+        }
+        at += parameter.len();
+    }
+    masks
+}
+
+/// The password of `scheme://user:password@host`.
+fn in_user_info(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     let raw = text.get(span.clone())?;
     let authority = raw.find("://")? + 3;
     let end = raw[authority..].find(['/', '?', '#', '"', '\'']).unwrap_or(raw.len() - authority);
@@ -204,6 +234,11 @@ mod tests {
             "proxy = \"http://relay:***@proxy.example:3128/\"",
         );
         check("url = \"https://a.example/x:y@z\"", "url = \"https://a.example/x:y@z\"");
+        check(
+            "url = \"https://a.example/hook?x=1&code=geheim&Api-Token=geheim\"",
+            "url = \"https://a.example/hook?x=1&code=***&Api-Token=***\"",
+        );
+        check_lines("url = 'https://a.example/?sig=geheim' x", "url = 'https://a.example/?sig=***' x");
     }
 
     #[test]

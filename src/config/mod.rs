@@ -18,6 +18,7 @@ mod safety;
 mod schedule;
 mod schemas;
 mod secrets;
+mod shown;
 mod source;
 mod words;
 
@@ -43,6 +44,7 @@ pub use kinds::{AnySettings, Kind};
 pub use load::load;
 pub use schedule::{Schedule, ScheduleError};
 pub use secrets::{SystemSecrets, credentials_directory};
+pub use shown::Piece;
 
 /// A configuration that can run. Paths are absolute.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, Place, Severity, Spot};
 use super::mask::{self, MASK};
 use super::read::Reading;
+use super::shown::{Marks, Piece};
 
 /// A file's text and the places of its keys. Shows nobody the text but line by line, masked.
 pub(super) struct Source {
@@ -19,6 +20,7 @@ pub(super) struct Source {
     text: String,
     entries: BTreeMap<String, Entry>,
     masks: Vec<Range<usize>>,
+    marks: Marks,
 }
 
 /// Where a key and its value stand.
@@ -67,7 +69,8 @@ impl Source {
         }
         let mut entries = BTreeMap::new();
         index(text, &tree, "", &mut entries);
-        let source = Self { path: path.to_owned(), text: text.to_owned(), entries, masks };
+        let marks = Marks::of(text, &tree);
+        let source = Self { path: path.to_owned(), text: text.to_owned(), entries, masks, marks };
         let mut mistakes: Vec<Finding> = errors
             .iter()
             .map(|error| Finding::error(error.span(), error.message().replace('\n', " ")))
@@ -75,6 +78,11 @@ impl Source {
         // One slip often makes the parser stumble twice over the same spot.
         mistakes.dedup_by(|next, first| next.span == first.span);
         Parsed { source, tree, mistakes }
+    }
+
+    /// The file for a person who looks at it.
+    pub(super) fn shown(&self) -> Vec<Piece> {
+        self.marks.pieces(&self.text, &self.masks_within(0..self.text.len()))
     }
 
     /// Where the value at a dotted path stands; failing that, the nearest table around it.

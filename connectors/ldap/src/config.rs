@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use scim_relay_sdk::connector::{
-    BuildContext, Connector, Period, Problem, Resource, Secret, Settings, Template,
+    BuildContext, Connector, Fate, Leavers, Period, Problem, Resource, Secret, Settings, Template,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, MapAccess, Visitor};
@@ -223,6 +223,22 @@ impl Settings for Config {
 
     fn wants_password(&self) -> bool {
         self.users.as_ref().is_some_and(|users| users.hidden().next().is_some())
+    }
+
+    fn leavers(&self) -> Leavers {
+        let Some(users) = &self.users else { return Leavers::Told };
+        let Deprovision { deactivate, delete, move_to, purge_after, .. } = &users.deprovision;
+        let fate = |policy: &Policy| match (policy, move_to) {
+            (Policy::Move, Some(place)) => Fate::Moved(place.to_string()),
+            (Policy::Disable | Policy::Move, _) => Fate::Disabled,
+            (Policy::Delete, _) => Fate::Deleted,
+            (Policy::Keep, _) => Fate::Kept,
+        };
+        Leavers::Entries {
+            deactivated: fate(deactivate),
+            deleted: fate(delete),
+            purge_after: *purge_after,
+        }
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Connector>, Problem> {

@@ -255,3 +255,26 @@ fn no_secret_is_shown() {
     let config = parse(&format!("{SERVER}{PEOPLE}")).expect("it parses");
     assert!(!format!("{config:?}").contains("secret\""));
 }
+
+#[test]
+fn what_becomes_of_leavers_is_said_before_somebody_approves_it() {
+    let leavers = |lines: &str| {
+        let text = format!("{SERVER}{PEOPLE}[users.deprovision]\n{lines}\n");
+        parse(&text).expect("it parses").leavers()
+    };
+    let place = "ou=left,dc=x";
+    for (lines, deactivated, deleted, purge) in [
+        ("", Fate::Disabled, Fate::Disabled, None),
+        ("deactivate = \"keep\"\ndelete = \"delete\"", Fate::Kept, Fate::Deleted, None),
+        (
+            "delete = \"move\"\nmove_to = \"ou=left,dc=x\"\npurge_after = \"90 days\"",
+            Fate::Disabled,
+            Fate::Moved(place.to_owned()),
+            Some(Period(Duration::from_hours(90 * 24))),
+        ),
+    ] {
+        let expected = Leavers::Entries { deactivated, deleted, purge_after: purge };
+        assert_eq!(leavers(lines), expected, "{lines}");
+    }
+    assert_eq!(parse(SERVER).expect("it parses").leavers(), Leavers::Told, "no people, no leavers");
+}

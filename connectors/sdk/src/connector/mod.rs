@@ -32,7 +32,7 @@ pub use outcome::{
 };
 pub use scope::Scope;
 pub use secret::{Secret, SecretError, SecretRef, Secrets};
-pub use settings::{BuildContext, OrganizationInfo, Problem, Settings};
+pub use settings::{BuildContext, Fate, Leavers, OrganizationInfo, Problem, Settings};
 pub use template::{Escape, Template, TemplateError};
 pub use units::{Period, PeriodError, Rate, Size};
 pub use view::View;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{Connector, Secret, Secrets};
+use super::{Connector, Period, Secret, Secrets};
 use crate::scim::Schemas;
 
 /// The section of a connector file that is one kind's own, e.g. `[ldap]`.
@@ -28,6 +28,11 @@ pub trait Settings: DeserializeOwned + Send + Sync + 'static {
     /// [state](super::Semantics::LatestState): an event is no place for a password.
     fn wants_password(&self) -> bool {
         false
+    }
+
+    /// What becomes of whoever leaves, for the person who approves it.
+    fn leavers(&self) -> Leavers {
+        Leavers::Told
     }
 
     /// Reads the files and secrets the section names, and makes the connector. Reaches no target.
@@ -60,6 +65,33 @@ pub struct OrganizationInfo {
     pub locale: Option<String>,
     /// What its resources may hold: the built-in schemas and those it declares.
     pub schemas: Arc<Schemas>,
+}
+
+/// What a connector does about people who leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leavers {
+    /// The target is told; what it does then is its own affair.
+    Told,
+    /// Their entries are changed.
+    Entries {
+        /// Of who leaves the scope, or is inactive.
+        deactivated: Fate,
+        /// Of who is deleted at the provider.
+        deleted: Fate,
+        /// When an entry that is disabled or moved is deleted.
+        purge_after: Option<Period>,
+    },
+}
+
+/// What becomes of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Disabled,
+    /// Disabled where that is possible, and moved there.
+    Moved(String),
+    Deleted,
+    /// It stays as it is.
+    Kept,
 }
 
 /// A mistake in a section.
