@@ -238,7 +238,10 @@ mod tests {
             "url = \"https://a.example/hook?x=1&code=geheim&Api-Token=geheim\"",
             "url = \"https://a.example/hook?x=1&code=***&Api-Token=***\"",
         );
-        check_lines("url = 'https://a.example/?sig=geheim' x", "url = 'https://a.example/?sig=***' x");
+        check_lines(
+            "url = 'https://a.example/?sig=geheim' x",
+            "url = 'https://a.example/?sig=***' x",
+        );
     }
 
     #[test]

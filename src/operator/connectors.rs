@@ -74,16 +74,6 @@ impl Operator {
             .collect())
     }
 
-    /// Reaches the target with the configured credentials, and says who answered.
-    pub async fn test_connector(&self, name: &str) -> Result<String> {
-        self.connector(name)?;
-        let runtime = self.runtime.load_full();
-        let connector = runtime.engine.connector(name).ok_or_else(|| disabled(name))?;
-        let health =
-            connector.probe().await.map_err(|error| OperatorError::Target(error.chain()))?;
-        Ok(health.summary)
-    }
-
     /// Delivers nothing more to it. One that is paused already stays so by the first word.
     pub async fn pause_connector(
         &self,
@@ -263,7 +253,7 @@ impl Operator {
     }
 }
 
-fn disabled(name: &str) -> OperatorError {
+pub(super) fn disabled(name: &str) -> OperatorError {
     OperatorError::Invalid(format!(
         "{name} is not running: its file is gone or says `enabled = false`"
     ))

@@ -11,6 +11,7 @@ mod glance;
 mod held;
 mod integrations;
 mod preview;
+mod probes;
 mod queue;
 mod requests;
 mod rights;
@@ -19,6 +20,7 @@ mod standing;
 mod status;
 mod tokens;
 mod trace;
+mod view;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ use crate::token::TokenBook;
 use crate::vault::Vault;
 
 use connectors::Reconciling;
+use probes::Tests;
 use requests::Looks;
 
 pub use crate::store::{Actor, Reach, Role};
@@ -48,6 +51,7 @@ pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use integrations::{Integration, Reachability};
 pub use preview::{Previewed, Subject};
 pub use queue::{QueuePage, QueuePick, QueueQuery};
+pub use probes::Tested;
 pub use requests::RequestQuery;
 pub use rights::{Right, Rights};
 pub use self_test::{Calls, Milestone, Progress, WhyNot};
@@ -59,6 +63,7 @@ pub use tokens::{LONGEST_NAME, NewTokenRequest, Rotation, TokenLine};
 pub use trace::{
     Concern, GroupOf, MOST, MailSent, Stand, Trace, TraceQuery, Traceable, Traced, TracedRequest,
 };
+pub use view::{Behaviour, ConnectorView, Share};
 
 /// What runs by the configuration that is in force; a reload swaps it whole.
 pub struct Runtime {
@@ -97,6 +102,7 @@ pub struct Operator {
     runtime: Arc<ArcSwap<Runtime>>,
     looks: Arc<Looks>,
     reconciling: Arc<Reconciling>,
+    tests: Arc<Tests>,
     started: Timestamp,
 }
 
@@ -135,6 +141,7 @@ impl Operator {
             runtime,
             looks: Arc::default(),
             reconciling: Arc::default(),
+            tests: Arc::default(),
             started,
         }
     }

@@ -95,7 +95,7 @@ pub struct HeldStatus {
 
 impl HeldStatus {
     /// How many wait, as a person counts them.
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         match HoldKind::parse(&self.kind) {
             Some(HoldKind::MemberRemoval) => self.waiting.max(self.held),
             _ => self.held,
@@ -192,7 +192,7 @@ impl Operator {
         all
     }
 
-    async fn connector_status(
+    pub(super) async fn connector_status(
         &self,
         runtime: &Runtime,
         row: ConnectorRow,

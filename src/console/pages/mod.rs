@@ -1,5 +1,6 @@
 //! The pages, one file each.
 
+mod connectors;
 pub(super) mod overview;
 mod preferences;
 
@@ -9,5 +10,8 @@ use super::Console;
 
 /// Every page, by its own routes.
 pub(super) fn routes() -> Router<Console> {
-    Router::new().merge(overview::routes()).merge(preferences::routes())
+    Router::new()
+        .merge(connectors::routes())
+        .merge(overview::routes())
+        .merge(preferences::routes())
 }

@@ -161,9 +161,14 @@ async fn list_connectors(State(operator): State<Operator>) -> Reply<Vec<Connecto
 
 async fn test_connector(
     State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
     Path(connector): Path<String>,
 ) -> Reply<Answered> {
-    Ok(Json(Answered { summary: operator.test_connector(&connector).await? }))
+    let tested = operator.test_connector(&actor(peer), &connector).await?;
+    if tested.answered {
+        return Ok(Json(Answered { summary: tested.said }));
+    }
+    Err(OperatorError::Target(tested.said).into())
 }
 
 async fn pause_connector(

@@ -1,0 +1,266 @@
+//! Pages of connectors, drawn in each of their states.
+
+use jiff::Timestamp;
+
+use super::one::Connector;
+use super::words::tests::directory;
+use super::*;
+use crate::config::Piece;
+use crate::console::page::sample::{drawn, main_of};
+use crate::delivery::Failing;
+use crate::operator::{Behaviour, ConnectorStatus, HeldStatus, Tested, WindowStatus};
+use crate::store::{Backlog, Paused, RunRow};
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-11-18T{text}Z").parse().unwrap()
+}
+
+/// One that works, with a little of everything.
+pub(super) fn view() -> ConnectorView {
+    let status = ConnectorStatus {
+        name: "directory".to_owned(),
+        kind: "ldap".to_owned(),
+        state: "up".to_owned(),
+        since: None,
+        error: None,
+        paused: None,
+        backlog: Backlog { pending: 12, retrying: 6, parked: 4, held: 31, ..Backlog::default() },
+        held: vec![HeldStatus {
+            kind: "removal".to_owned(),
+            held: 31,
+            waiting: 31,
+            executed: 3,
+            limit: Some(36),
+        }],
+        window: None,
+        in_flight: 2,
+        holds: 728,
+        oldest: Some(at("08:40:00")),
+        last_delivered: Some(at("08:41:58")),
+        failing: None,
+        last_reconciliation: Some(RunRow {
+            started: at("01:15:00"),
+            ended: at("01:15:04"),
+            dry: false,
+            error: None,
+            seen: 731,
+            drifted: 3,
+        }),
+    };
+    ConnectorView {
+        status,
+        share: Share::Whole,
+        organizations: vec![("lillevik".to_owned(), "Lillevik kommune".to_owned())],
+        next_try: None,
+        can_be_compared: true,
+        mirrors: true,
+        has_file: true,
+        last_test: None,
+    }
+}
+
+fn with(change: impl FnOnce(&mut ConnectorView)) -> ConnectorView {
+    let mut view = view();
+    change(&mut view);
+    view
+}
+
+fn behaviour() -> Behaviour {
+    let text = |text: &str| Piece::Text(text.to_owned());
+    let pieces = vec![
+        Piece::Header("[ldap]".to_owned()),
+        text("\nbind_password = "),
+        Piece::Hidden,
+        text("\nnote = \"<b>\""),
+    ];
+    Behaviour { text: pieces, ..directory() }
+}
+
+#[test]
+fn the_list_says_how_each_does() {
+    let down = with(|view| {
+        view.status.name = "canteen-app".to_owned();
+        view.status.kind = "webhook".to_owned();
+        view.status.state = "down".to_owned();
+        view.status.since = Some(at("07:57:00"));
+        view.status.error = Some("connection refused".to_owned());
+        view.next_try = Some(at("08:43:00"));
+        view.can_be_compared = false;
+    });
+    insta::assert_snapshot!(main_of(&Connectors::new(vec![view(), down], false)));
+}
+
+#[test]
+fn an_empty_list_says_how_to_make_one() {
+    assert!(drawn(&Connectors::new(Vec::new(), false)).contains("No system is connected"));
+    assert!(drawn(&Connectors::new(Vec::new(), true)).contains("to this organization"));
+}
+
+#[test]
+fn one_that_works_shows_everything() {
+    let view = with(|view| {
+        view.last_test = Some(Tested {
+            at: at("08:15:00"),
+            by: "ingrid@lillevik.example".to_owned(),
+            took: 13,
+            answered: true,
+            said: "OpenLDAP at ldaps://dir.lillevik.example".to_owned(),
+        });
+    });
+    insta::assert_snapshot!(main_of(&Connector::new(view, Some(behaviour()))));
+}
+
+#[test]
+fn each_state_says_what_it_means_and_what_to_do() {
+    type Case = (fn(&mut ConnectorView), &'static [&'static str]);
+    let cases: [Case; 7] = [
+        (
+            |view| {
+                view.status.state = "refused".to_owned();
+                view.status.since = Some(at("07:57:00"));
+                view.status.error = Some("49 <invalid credentials>".to_owned());
+                view.next_try = Some(at("08:50:00"));
+            },
+            &["turns us away", "49 &lt;invalid credentials&gt;", "09:50", "Try now"],
+        ),
+        (
+            |view| {
+                view.status.state = "down".to_owned();
+                view.status.since = Some(at("07:57:00"));
+                view.status.error = Some("connection refused".to_owned());
+            },
+            &["cannot be reached", "08:57", "connection refused", "Try now"],
+        ),
+        (
+            |view| {
+                view.status.state = "paused".to_owned();
+                view.status.since = Some(at("07:57:00"));
+                let (by, why) = ("ola".to_owned(), Some("new <disks>".to_owned()));
+                view.status.paused = Some(Paused { at: at("07:57:00"), by, why });
+            },
+            &["ola paused it", "new &lt;disks&gt;", "Resume directory"],
+        ),
+        (
+            |view| {
+                view.status.state = "disabled".to_owned();
+                view.has_file = false;
+                view.organizations.clear();
+                view.can_be_compared = false;
+            },
+            &["is switched off", "Its file is gone", "/connectors/directory/forget"],
+        ),
+        (
+            |view| {
+                let error = "503 Service Unavailable".to_owned();
+                view.status.failing = Some(Failing { since: at("07:57:00"), tries: 40, error });
+            },
+            &["Nothing arrives at directory", "40 tries", "503"],
+        ),
+        (
+            |view| {
+                view.status.window = Some(WindowStatus {
+                    until: "2026-12-01".parse().unwrap(),
+                    max_removals: Some("40%".to_owned()),
+                    max_member_removals: None,
+                });
+            },
+            &["Until 2026-12-01", "40% of the entries"],
+        ),
+        (
+            |view| {
+                let run = view.status.last_reconciliation.as_mut().unwrap();
+                run.error = Some("the target lists only 3 of the 700 users".to_owned());
+            },
+            &["The last comparison failed", "only 3 of the 700"],
+        ),
+    ];
+    for (change, says) in cases {
+        let html = drawn(&Connector::new(with(change), None));
+        for words in says {
+            assert!(html.contains(words), "{words}:\n{html}");
+        }
+        let list = drawn(&Connectors::new(vec![with(change)], false));
+        assert!(list.contains("directory"));
+    }
+}
+
+#[test]
+fn who_has_a_part_of_it_sees_its_state_and_no_button() {
+    let part = with(|view| view.share = Share::Part);
+    let html = drawn(&Connector::new(part.clone(), None));
+    assert!(html.contains("for other organizations, too"), "{html}");
+    for button in ["/test", "/pause", "/comparison", "/resync", "Configuration of"] {
+        assert!(!html.contains(button), "{button}");
+    }
+    assert!(!drawn(&Connectors::new(vec![part], false)).contains("/test"));
+}
+
+#[test]
+fn what_has_consequences_says_them_first() {
+    use super::controls::{Confirm, Sizes, What};
+    for (what, says) in [
+        (
+            What::Pause,
+            ["412 people and 1 group", "Pause directory", "<b>Can it be undone?</b> Yes"],
+        ),
+        (What::Resync, ["412 people and 1 group", "anew</button>", "A comparison finds"]),
+        (
+            What::Forget,
+            ["728 entries that it delivered", "btn danger", "<b>Can it be undone?</b> No"],
+        ),
+    ] {
+        let sizes =
+            Sizes { people: 412, groups: 1, holds: 728, waiting: 53, can_be_compared: true };
+        let confirm = Confirm::new("directory", what, sizes, "<typed>");
+        let html = drawn(&confirm);
+        for words in says {
+            assert!(html.contains(words), "{words}:\n{html}");
+        }
+        assert!(!html.contains("<typed>"));
+    }
+}
+
+#[test]
+fn a_preview_is_asked_for_and_shown() {
+    use super::preview::Preview;
+    use crate::operator::Previewed;
+    let asked = Preview {
+        connector: "directory".to_owned(),
+        organizations: vec![
+            ("lillevik".to_owned(), "Lillevik kommune".to_owned()),
+            ("solvang".to_owned(), "Solvang skole".to_owned()),
+        ],
+        organization: "solvang".to_owned(),
+        kind: "Group",
+        name: String::new(),
+        previews: None,
+        nothing: None,
+        longest: 256,
+    };
+    let html = drawn(&asked);
+    assert!(html.contains("<option value=\"solvang\" selected>"), "{html}");
+    let previews = vec![Previewed {
+        organization: "solvang".to_owned(),
+        resource: "User/1234".to_owned(),
+        text: "dn: uid=<kari>".to_owned(),
+    }];
+    let found = drawn(&Preview { name: "kari".to_owned(), previews: Some(previews), ..asked });
+    assert!(found.contains("dn: uid=&lt;kari&gt;"), "{found}");
+    assert!(found.contains("href=\"/organizations/solvang/people/1234\""), "{found}");
+}
+
+#[test]
+fn a_preview_of_nobody_says_so() {
+    use super::preview::Preview;
+    let nobody = Preview {
+        connector: "directory".to_owned(),
+        organizations: Vec::new(),
+        organization: String::new(),
+        kind: "User",
+        name: "kari".to_owned(),
+        previews: None,
+        nothing: Some("There is no user `kari` there.".to_owned()),
+        longest: 256,
+    };
+    assert!(drawn(&nobody).contains("There is no user `kari` there."));
+}
