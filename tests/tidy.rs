@@ -40,7 +40,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("http", &["clock", "config", "directory", "ids", "metrics", "store", "token"]),
     // Its pages and the SCIM service share one way to serve (TLS, drain, health).
-    ("console", &["clock", "config", "http", "ids", "metrics", "operator", "store", "token"]),
+    (
+        "console",
+        &["clock", "config", "http", "ids", "metrics", "operator", "safety", "store", "token"],
+    ),
 ];
 
 /// The modules that put the others together.

@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_file_is_shown_without_secrets_and_without_comments() {
-        let text = r##"# The directory. The old password was canary-1.
+        let text = r#"# The directory. The old password was canary-1.
 organizations = ["lillevik"] # canary-2
 
 # canary-3
@@ -180,7 +180,7 @@ url = "https://hooks.example/?code=canary-11&x=1"
 list = [
   "one", # canary-12
   "two",
-]"##;
+]"#;
         let shown = shown(text);
         assert!(!shown.contains("canary"), "{shown}");
         insta::assert_snapshot!(shown, @r##"

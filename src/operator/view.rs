@@ -9,7 +9,7 @@ use super::status::ConnectorStatus;
 use super::{Operator, OperatorError, Result, Runtime};
 use crate::config::{ConnectorConfig, Limits, Orphans, Piece, Retry};
 use crate::safety::Safety;
-use crate::store::{Backlog, ConnectorRow, Reach};
+use crate::store::{Backlog, ConnectorId, ConnectorRow, Reach};
 
 /// How much of a connector is somebody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -150,6 +150,7 @@ impl Operator {
         reach: &Reach,
     ) -> Result<ConnectorView> {
         let config = config(runtime, &row.name);
+        let id = row.id;
         let organizations = self.served_by(&row.name, reach)?;
         let connector = runtime.engine.connector(&row.name);
         let trouble = runtime.engine.health(&row.name).and_then(|health| health.trouble);
@@ -157,6 +158,7 @@ impl Operator {
         let mut status = self.connector_status(runtime, row, self.clock.now()).await?;
         if share == Share::Part {
             leave_out_others(&mut status);
+            status.backlog = self.own_backlog(id, &organizations).await?;
         }
         Ok(ConnectorView {
             next_try: trouble.filter(|_| status.paused.is_none()).map(|trouble| trouble.next_probe),
@@ -168,6 +170,19 @@ impl Operator {
             has_file: config.is_some(),
             last_test,
         })
+    }
+
+    /// What is in a connector's queue of these organizations, from counters.
+    async fn own_backlog(&self, id: ConnectorId, of: &[(String, String)]) -> Result<Backlog> {
+        let organizations = of.iter().map(|(key, _)| self.organization(key));
+        let organizations = organizations.collect::<Result<Vec<_>>>()?;
+        let mut backlog = Backlog::default();
+        for counted in self.store.counted(Some(organizations)).await? {
+            if counted.connector == id {
+                backlog.add(counted.state, counted.entries);
+            }
+        }
+        Ok(backlog)
     }
 }
 
@@ -197,7 +212,6 @@ fn share(runtime: &Runtime, name: &str, reach: &Reach) -> Option<Share> {
 /// What tells of other organizations' people.
 fn leave_out_others(status: &mut ConnectorStatus) {
     status.holds = 0;
-    status.backlog = Backlog::default();
     status.in_flight = 0;
     status.held.clear();
     status.failing = None;

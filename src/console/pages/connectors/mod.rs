@@ -45,7 +45,7 @@ fn own(console: &Console, viewer: &Viewer, name: &str) -> Result<(), Trouble> {
 
 #[derive(Serialize)]
 struct Connectors {
-    connectors: Vec<Listed>,
+    all: Vec<Listed>,
     working: usize,
     /// Whether somebody chose one organization.
     is_narrowed: bool,
@@ -69,7 +69,7 @@ impl Connectors {
             kind_name: words::kind(&view.status.kind).to_owned(),
             view,
         };
-        Self { connectors: views.into_iter().map(listed).collect(), working, is_narrowed }
+        Self { all: views.into_iter().map(listed).collect(), working, is_narrowed }
     }
 }
 

@@ -44,13 +44,10 @@ pub(super) struct Wish {
 
 impl Wish {
     fn subject(&self) -> (ResourceKind, String) {
-        let (kind, name) = match self.resource.as_deref().and_then(|all| all.split_once('/')) {
-            Some(split) => split,
-            None => {
-                let kind = self.kind.as_deref().unwrap_or_default();
-                (kind, self.name.as_deref().unwrap_or_default())
-            }
-        };
+        let fields =
+            (self.kind.as_deref().unwrap_or_default(), self.name.as_deref().unwrap_or_default());
+        let link = self.resource.as_deref().and_then(|all| all.split_once('/'));
+        let (kind, name) = link.unwrap_or(fields);
         let is_group = kind.eq_ignore_ascii_case("group");
         let kind = if is_group { ResourceKind::Group } else { ResourceKind::User };
         (kind, name.trim().to_owned())
