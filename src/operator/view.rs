@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use scim_relay_sdk::connector::{Leavers, Semantics};
 use serde::Serialize;
 
+use super::glance::serves;
 use super::probes::Tested;
 use super::status::ConnectorStatus;
 use super::{Operator, OperatorError, Result, Runtime};
@@ -69,7 +70,8 @@ impl Operator {
         let runtime = self.runtime.load_full();
         let mut views = Vec::new();
         for row in self.store.connectors().await? {
-            if !of.is_none_or(|key| serves(&runtime, &row.name, key)) {
+            let is_asked = |config| serves(config, reach, of);
+            if of.is_some() && !config(&runtime, &row.name).is_some_and(is_asked) {
                 continue;
             }
             if let Some(share) = share(&runtime, &row.name, reach) {
@@ -188,11 +190,6 @@ impl Operator {
 
 fn config<'a>(runtime: &'a Runtime, name: &str) -> Option<&'a ConnectorConfig> {
     runtime.config.connectors.iter().find(|config| config.name == name)
-}
-
-fn serves(runtime: &Runtime, name: &str, organization: &str) -> bool {
-    config(runtime, name)
-        .is_some_and(|config| config.organizations.iter().any(|one| &*one.key == organization))
 }
 
 /// A connector whose file is gone says no more whom it served, so it is for who sees everything.

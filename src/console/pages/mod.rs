@@ -10,8 +10,5 @@ use super::Console;
 
 /// Every page, by its own routes.
 pub(super) fn routes() -> Router<Console> {
-    Router::new()
-        .merge(connectors::routes())
-        .merge(overview::routes())
-        .merge(preferences::routes())
+    Router::new().merge(connectors::routes()).merge(overview::routes()).merge(preferences::routes())
 }
