@@ -2,6 +2,7 @@
 
 mod connectors;
 pub(super) mod overview;
+mod people;
 mod preferences;
 
 use axum::Router;
@@ -10,5 +11,9 @@ use super::Console;
 
 /// Every page, by its own routes.
 pub(super) fn routes() -> Router<Console> {
-    Router::new().merge(connectors::routes()).merge(overview::routes()).merge(preferences::routes())
+    Router::new()
+        .merge(connectors::routes())
+        .merge(overview::routes())
+        .merge(people::routes())
+        .merge(preferences::routes())
 }
