@@ -5,7 +5,7 @@
 //! one person hold up all; nor that a target which fails this one takes nobody's, so that the item
 //! is not to be given up for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ use crate::store::RowId;
 const BELIEVED: u32 = 2;
 /// Where more are refused than these, it is not about items.
 const MOST: usize = 10;
+/// Where this many begin to fail, and none arrives between them, it is not about them.
+const SEVERAL: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Blame {
@@ -23,6 +25,8 @@ pub(super) struct Blame {
     well: u64,
     last_arrived: Option<Timestamp>,
     refused: HashMap<RowId, Refused>,
+    /// Some of those that have begun to fail since something arrived.
+    witnesses: HashSet<RowId>,
     failing: Option<Failing>,
 }
 
@@ -48,6 +52,7 @@ impl Blame {
         self.well += 1;
         self.last_arrived = Some(now);
         self.refused.remove(&item);
+        self.witnesses.clear();
         self.failing = None;
     }
 
@@ -77,6 +82,17 @@ impl Blame {
             *refused = Refused { times: refused.times + 1, well };
         }
         refused.times <= BELIEVED
+    }
+
+    /// The target failed this item: whether it fails everybody's. What it failed before and took
+    /// others' since says nothing of that: it may be the item.
+    pub(super) fn takes_nothing(&mut self, item: RowId, first_failed: Option<Timestamp>) -> bool {
+        let is_new =
+            first_failed.is_none_or(|first| self.last_arrived.is_some_and(|last| last < first));
+        if is_new && self.witnesses.len() < SEVERAL {
+            self.witnesses.insert(item);
+        }
+        self.witnesses.len() == SEVERAL
     }
 
     /// Whether an item that failed first at this time may be given up: only by a target that has
@@ -121,6 +137,29 @@ mod tests {
             assert!(believed > 0);
             blame.answered_probe();
         }
+    }
+
+    #[test]
+    fn a_target_that_fails_several_and_takes_none_between_takes_nobodys() {
+        let mut blame = Blame::default();
+        assert!((0..10).all(|_| !blame.takes_nothing(ADA, None)), "one alone, however often");
+        let mut others = (2..=SEVERAL as i64).map(RowId);
+        let last = others.next_back().unwrap();
+        assert!(others.all(|item| !blame.takes_nothing(item, None)));
+        assert!(blame.takes_nothing(last, None) && blame.takes_nothing(ADA, None));
+        blame.arrived(GRACE, NOW);
+        assert!(!blame.takes_nothing(ADA, None));
+    }
+
+    #[test]
+    fn those_that_failed_while_others_arrived_say_nothing_of_the_target() {
+        let mut blame = Blame::default();
+        let several = || (1..=SEVERAL as i64).map(RowId);
+        assert!(several().all(|item| !blame.takes_nothing(item, Some(NOW))), "nobody knows yet");
+        blame.arrived(GRACE, LATER);
+        assert!(several().all(|item| !blame.takes_nothing(item, Some(NOW))));
+        let since = Some(LATER + SignedDuration::from_secs(1));
+        assert!(several().any(|item| blame.takes_nothing(item, since)));
     }
 
     #[test]

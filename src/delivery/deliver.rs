@@ -11,7 +11,7 @@ use scim_relay_sdk::scim::ResourceKind;
 
 use super::holds::noun;
 use super::lane::Core;
-use super::outcome::{self, Attempt, Verdict, verdict};
+use super::outcome::{self, Attempt, Standing, Verdict, verdict};
 use super::owners::Linked;
 use super::{LaneSettings, Shared, permission, work};
 use crate::metrics;
@@ -165,6 +165,10 @@ fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdic
     if matches!(attempt, Attempt::Panicked) {
         core.shared.metrics.panics.inc();
     }
+    let failed = matches!(
+        attempt,
+        Attempt::Answered(Err(DeliveryError::Later { .. })) | Attempt::TimedOut(_)
+    );
     let attempt = match attempt {
         Attempt::Answered(Err(error @ DeliveryError::Credentials { .. }))
             if !core.is_about_us(claim.resource) =>
@@ -175,13 +179,19 @@ fn ended(core: &Core, claim: &Claim, attempt: Attempt, in_doubt: bool) -> Verdic
         }
         attempt => attempt,
     };
-    let gives_up = core.may_give_up(claim);
+    let standing = if failed && core.takes_nothing(claim) {
+        Standing::FailsEverybody
+    } else if core.may_give_up(claim) {
+        Standing::TakesOthers
+    } else {
+        Standing::TakesNone
+    };
     verdict(
         &core.settings,
         claim,
         attempt,
         in_doubt,
-        gives_up,
+        standing,
         core.shared.clock.now(),
         (core.shared.dice)(),
     )

@@ -193,7 +193,9 @@ impl Core {
     /// What a delivery's end says of the target.
     pub(super) fn note(&self, item: RowId, verdict: &Verdict) {
         let now = self.shared.clock.now();
-        if let Outcome::Retry { error, counted: true, .. } = &verdict.outcome {
+        if let Outcome::Retry { error, counted, .. } = &verdict.outcome
+            && (*counted || verdict.trouble.is_some())
+        {
             self.state.blame().failed(error, now);
         }
         // What was ignored never got to the target.
@@ -202,8 +204,12 @@ impl Core {
         {
             self.state.blame().arrived(item, now);
             self.state.last_delivered.store(now.as_millisecond(), Ordering::Relaxed);
-            self.state.breaker.send_modify(Breaker::took);
-            self.up(!self.state.breaker.borrow().is_open());
+            let mut down = None;
+            self.state.breaker.send_modify(|breaker| down = breaker.took(now));
+            if let Some(down) = down {
+                self.is_back(down, "it takes what it is given");
+            }
+            self.up(self.state.breaker.borrow().trouble().is_none());
         }
         if let Some(error) = &verdict.trouble {
             let mut news = false;
@@ -222,9 +228,18 @@ impl Core {
         self.state.blame().is_about_us(item)
     }
 
+    /// The target failed this item: whether it fails everybody's.
+    pub(super) fn takes_nothing(&self, claim: &Claim) -> bool {
+        self.state.blame().takes_nothing(claim.resource, claim.first_failed)
+    }
+
     /// Whether an item that fails may be given up in the end.
     pub(super) fn may_give_up(&self, claim: &Claim) -> bool {
         claim.first_failed.is_some_and(|first| self.state.blame().may_give_up(first))
+    }
+
+    fn is_back(&self, down: SignedDuration, answer: &str) {
+        tracing::info!(connector = %self.settings.name, seconds = down.as_secs(), answer, "the target is back");
     }
 
     fn up(&self, is_up: bool) {
@@ -290,7 +305,6 @@ impl Lane {
             return Some(wait);
         }
         if self.waits_too_long() {
-            self.ahead = 0;
             self.give_back().await;
         }
         self.begin();
@@ -422,12 +436,12 @@ impl Lane {
         match answer {
             Ok(health) => {
                 let mut down = None;
-                state.breaker.send_modify(|breaker| down = breaker.mend(now));
+                state.breaker.send_modify(|breaker| down = breaker.answered(now));
                 state.blame().answered_probe();
                 if let Some(down) = down {
-                    tracing::info!(connector = %settings.name, seconds = down.as_secs(), answer = health.summary, "the target is back");
+                    self.core.is_back(down, &health.summary);
+                    self.core.up(true);
                 }
-                self.core.up(true);
                 None
             }
             Err(error) => {
@@ -456,8 +470,12 @@ impl Lane {
         }
     }
 
-    /// Gives back what was claimed and not begun.
+    /// Gives back what was claimed and not begun: it was too much. A target that is tried again and
+    /// again would be asked for one class only, if the others' turns went by each time.
     async fn give_back(&mut self) {
+        if !self.claimed.is_empty() {
+            self.ahead = 0;
+        }
         let Core { shared, settings, .. } = &*self.core;
         let now = shared.clock.now();
         let claims: Vec<_> = self.claimed.drain(..).collect();

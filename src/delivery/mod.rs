@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub use backoff::{Backoff, dice};
 pub use blame::Failing;
-pub use breaker::{Breaker, Trouble};
+pub use breaker::{Breaker, Cause, Trouble};
 pub use work::{Try, judge, resource};
 
 use crate::clock::SharedClock;

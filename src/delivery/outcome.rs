@@ -29,6 +29,17 @@ pub(super) enum Attempt {
     Panicked,
 }
 
+/// How a target does with others' work, where it has failed an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has taken some since, so that what keeps failing is given up in the end.
+    TakesOthers,
+    /// It has taken none since, of however few.
+    TakesNone,
+    /// It takes nobody's: it is in trouble, and this is not the item's failure.
+    FailsEverybody,
+}
+
 /// Crashes on the same item after which a person must look: the next one would crash, too.
 const MAX_PANICS: u32 = 3;
 /// A target may ask for this long a wait; beyond it is nonsense.
@@ -55,14 +66,14 @@ pub(super) fn released() -> Verdict {
     Verdict { outcome: Outcome::Released, word: "released", trouble: None, happened: None }
 }
 
-/// `in_doubt`: it may have happened before this attempt already. `gives_up`: the target takes others',
-/// so that what keeps failing is given up in the end.
+/// `in_doubt`: it may have happened before this attempt already. `standing`: how the target does with
+/// others'.
 pub(super) fn verdict(
     settings: &LaneSettings,
     claim: &Claim,
     attempt: Attempt,
     in_doubt: bool,
-    gives_up: bool,
+    standing: Standing,
     now: Timestamp,
     dice: f64,
 ) -> Verdict {
@@ -112,9 +123,14 @@ pub(super) fn verdict(
     match error.decision() {
         Decision::Retry { at_least } => {
             let due = due(settings, claim, at_least, now, dice);
-            match given_up(settings, claim, &error, happened, now) {
-                Some(verdict) if gives_up => verdict,
-                _ => again(&error, due, happened),
+            match standing {
+                Standing::FailsEverybody => {
+                    let verdict = again(&error, due, false, happened);
+                    Verdict { trouble: Some(error), ..verdict }
+                }
+                Standing::TakesOthers => given_up(settings, claim, &error, happened, now)
+                    .unwrap_or_else(|| again(&error, due, true, happened)),
+                Standing::TakesNone => again(&error, due, true, happened),
             }
         }
         Decision::Park => parked(error.chain(), happened),
@@ -153,7 +169,7 @@ pub(super) fn unreadable(
     if counted {
         let error = DeliveryError::later(error);
         return given_up(settings, claim, &error, None, now)
-            .unwrap_or_else(|| again(&error, due, None));
+            .unwrap_or_else(|| again(&error, due, true, None));
     }
     Verdict {
         outcome: Outcome::Retry { due, error, counted, in_doubt: false },
@@ -178,14 +194,10 @@ fn held(
     Verdict { outcome, word: "held", trouble: None, happened }
 }
 
-fn again(error: &DeliveryError, due: Timestamp, happened: Option<bool>) -> Verdict {
+fn again(error: &DeliveryError, due: Timestamp, counted: bool, happened: Option<bool>) -> Verdict {
+    let (error, in_doubt) = (error.chain(), error.is_in_doubt());
     Verdict {
-        outcome: Outcome::Retry {
-            due,
-            error: error.chain(),
-            counted: true,
-            in_doubt: error.is_in_doubt(),
-        },
+        outcome: Outcome::Retry { due, error, counted, in_doubt },
         word: "retried",
         trouble: None,
         happened,

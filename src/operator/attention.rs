@@ -59,11 +59,13 @@ fn of_connector(now: Timestamp, connector: &ConnectorStatus) -> Vec<(Urgency, St
         ),
         "down" => {
             let since = connector.since.map(|since| now.duration_since(since));
-            let long = since.and_then(span).map(|span| format!(" for {span}")).unwrap_or_default();
+            let long = since.and_then(span);
+            let down = long
+                .map_or_else(|| "is down".to_owned(), |span| format!("has been down for {span}"));
             say(
                 Urgency::Down,
                 format!(
-                    "the target has not answered{long} ({error}); nothing is lost, and its work goes \
+                    "the target {down} ({error}); nothing is lost, and its work goes \
                      on by itself when it is back"
                 ),
             );

@@ -138,7 +138,7 @@ impl Operator {
         } else if row.paused.is_some() {
             format!("it is paused, so nothing happens until `scim-relay connector resume {name}`")
         } else if health.is_some_and(|health| health.trouble.is_some()) {
-            "its target does not answer, so nothing happens until it is back".to_owned()
+            "its target is down, so nothing happens until it is back".to_owned()
         } else {
             return None;
         };

@@ -70,7 +70,7 @@ pub(super) fn advice(waits: &Waiting, connector_state: &str, every_event: bool) 
             "{name} is paused: `scim-relay connector resume {name}` lets it go on."
         )),
         "down" => all.push(format!(
-            "{name} does not answer, and is tried until it does: this goes on by itself then."
+            "{name} is down, and is tried until it is back: this goes on by itself then."
         )),
         "refused" => all.push(format!(
             "{name} turns us away: `scim-relay status` says why. Put that right, then `scim-relay \

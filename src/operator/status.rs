@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::attention;
 use super::{Operator, Result, Runtime};
-use crate::delivery::Failing;
+use crate::delivery::{Cause, Failing};
 use crate::metrics;
 use crate::safety::{Removal, Safety, Share};
 use crate::store::{Backlog, ConnectorRow, Paused, Removals, RunRow, State};
@@ -127,7 +127,10 @@ pub(super) fn state_of(runtime: &Runtime, row: &ConnectorRow) -> StateOf {
     } else if let Some(paused) = &row.paused {
         ("paused", Some(paused.at), None)
     } else if let Some(trouble) = trouble {
-        let word = if trouble.credentials { "refused" } else { "down" };
+        let word = match trouble.cause {
+            Cause::Credentials => "refused",
+            Cause::Unreachable | Cause::TakesNothing => "down",
+        };
         (word, Some(trouble.since), Some(trouble.error))
     } else {
         ("up", None, None)

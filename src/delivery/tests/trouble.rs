@@ -1,11 +1,13 @@
 //! A target that is down, or refuses us.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scim_relay_sdk::connector::{DeliveryError, Semantics};
 
 use super::kit::{Answer, Fake, Kit, Wish, eventually, plainly, told, unreachable};
+use crate::delivery::Cause;
 use crate::store::{State, Store};
 
 #[tokio::test]
@@ -28,7 +30,7 @@ async fn a_target_that_is_down_stops_its_own_lane_alone_and_counts_no_attempt() 
     assert!(down.count() <= 4, "those in flight at most: {}", down.count());
     assert!(kit.metrics.text().contains("connector_up{connector=\"target\"} 0"));
     let trouble = kit.engine().health("target").unwrap().trouble.unwrap();
-    assert_eq!((trouble.error.as_str(), trouble.credentials), ("connection refused", false));
+    assert_eq!((trouble.error.as_str(), trouble.cause), ("connection refused", Cause::Unreachable));
     assert!(kit.engine().health("other").unwrap().trouble.is_none());
 }
 
@@ -75,7 +77,8 @@ async fn refused_credentials_are_said_to_be_that() {
     fake.does(|_| Answer::Fail(DeliveryError::credentials("invalid credentials")));
     kit.user("ada").await;
     eventually("trouble", async || {
-        kit.engine().health("target").unwrap().trouble.is_some_and(|trouble| trouble.credentials)
+        let trouble = kit.engine().health("target").unwrap().trouble;
+        trouble.is_some_and(|trouble| trouble.cause == Cause::Credentials)
     })
     .await;
     kit.until_nobody_works().await;
@@ -104,6 +107,69 @@ async fn a_target_that_answers_probes_and_takes_nothing_is_not_asked_all_the_tim
         assert!((window / 2.0..=window).contains(wait), "{waits:?}");
     }
     assert_eq!(kit.entry(&ada).await.unwrap().attempts, 0);
+}
+
+#[tokio::test]
+async fn a_target_that_fails_everybody_is_down_until_something_arrives() {
+    let wish = Wish { concurrency: 1, ..Wish::default() };
+    let (kit, fake) = Kit::running(Fake::new(Semantics::LatestState), wish).await;
+    fake.does(|_| Answer::Fail(DeliveryError::later("503 Service Unavailable")));
+    for number in 0..20 {
+        kit.user(&format!("user{number}")).await;
+    }
+    let trouble = async || kit.engine().health("target").unwrap().trouble;
+    eventually("trouble", async || trouble().await.is_some()).await;
+    kit.until_nobody_works().await;
+    assert_eq!(fake.count(), 8, "enough to know it");
+    let begun = trouble().await.unwrap();
+    assert_eq!(
+        (begun.error.as_str(), begun.cause),
+        ("503 Service Unavailable", Cause::TakesNothing)
+    );
+
+    // It answers probes, and is tried again and again: that is nobody's failure.
+    for tries in 9..=12 {
+        kit.pass(Duration::from_mins(1)).await;
+        eventually("a try", async || fake.count() == tries).await;
+        eventually("a pause", async || trouble().await.unwrap().next_probe > kit.now()).await;
+        kit.until_nobody_works().await;
+        assert_eq!(trouble().await.unwrap().since, begun.since);
+    }
+    let attempts: Vec<_> = kit.entries().await.iter().map(|entry| entry.attempts).collect();
+    assert_eq!(attempts.iter().sum::<u32>(), 7, "before that was known: {attempts:?}");
+    let tried: BTreeSet<_> = fake.told()[8..].iter().cloned().collect();
+    assert_eq!(tried.len(), 4, "one after another, not the same one again: {tried:?}");
+
+    fake.does(plainly);
+    kit.pass(Duration::from_mins(1)).await;
+    kit.until_idle().await;
+    assert!(trouble().await.is_none());
+    assert!(kit.metrics.text().contains("connector_up{connector=\"target\"} 1"));
+}
+
+#[tokio::test]
+async fn several_that_fail_by_themselves_hold_up_nobody_for_long() {
+    let wish = Wish { concurrency: 1, ..Wish::default() };
+    let (kit, fake) = Kit::running(Fake::new(Semantics::LatestState), wish).await;
+    fake.does(|work| match told(work).starts_with("odd") {
+        true => Answer::Fail(DeliveryError::later("500")),
+        false => plainly(work),
+    });
+    for number in 0..10 {
+        kit.user(&format!("odd{number}")).await;
+    }
+    eventually("trouble", async || kit.engine().health("target").unwrap().trouble.is_some()).await;
+    let even = kit.user("even").await;
+    // One is tried each time, by turns of those who have failed and of those who have not.
+    let mut tries = fake.count();
+    while kit.entry(&even).await.is_some() {
+        kit.pass(Duration::from_mins(1)).await;
+        eventually("a try", async || fake.count() > tries).await;
+        kit.until_nobody_works().await;
+        tries = fake.count();
+        assert!(tries < 20, "{:?}", fake.told());
+    }
+    assert!(kit.engine().health("target").unwrap().trouble.is_none());
 }
 
 #[tokio::test]

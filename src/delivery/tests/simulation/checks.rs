@@ -123,6 +123,7 @@ impl World {
         let calm = self.house.record.passed().saturating_sub(self.calm);
         // Time enough for a probe, after which what comes first may fail once more.
         let in_trouble = line.target.desk().was_in_trouble(PROBED);
+        let in_trouble = in_trouble || line.target.desk().was_probed(PROMPT);
         if calm < NOTICED + PROMPT || in_trouble || !life.is_free(line) {
             return Ok(());
         }

@@ -99,6 +99,11 @@ impl Directory {
         self.held().entries.clone()
     }
 
+    /// Somebody takes away by hand what is left of a resource.
+    pub(super) fn tidy_up(&self, of: ResourceId) {
+        self.held().entries.retain(|_, entry| entry.of != of);
+    }
+
     async fn present(&self, work: &Work, resource: &Resource) -> Result<Delivered, DeliveryError> {
         let name = name(resource);
         let linked = work.link.as_ref().map(|link| link.target_id.clone());

@@ -19,6 +19,8 @@ pub(super) enum Mood {
     Down,
     /// Answers probes and takes nothing.
     Lying,
+    /// Answers, and fails everybody.
+    Failing,
     /// Refuses our credentials.
     Locked,
     /// Never ends what it began.
@@ -28,13 +30,14 @@ pub(super) enum Mood {
 }
 
 impl Mood {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Perfect,
         Self::Well,
         Self::Moody,
         Self::Slow,
         Self::Down,
         Self::Lying,
+        Self::Failing,
         Self::Locked,
         Self::Hung,
         Self::Crashing,
@@ -85,6 +88,7 @@ impl Plan {
                 (6, End::Hang),
             ]),
             Mood::Down | Mood::Lying => End::Unreachable,
+            Mood::Failing => chance::weighed(&[(3, End::Busy), (1, End::InDoubt)]),
             Mood::Locked => End::Locked,
             Mood::Hung => End::Hang,
             Mood::Crashing => End::Panic,

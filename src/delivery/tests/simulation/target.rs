@@ -33,8 +33,9 @@ struct State {
     /// Since when nothing may come: somebody stopped it, or it is in trouble.
     paused: Option<Duration>,
     tripped: Option<Duration>,
-    /// When it last said that it is in trouble.
+    /// When it last said that it is in trouble, and when that it is well.
     trouble: Option<Duration>,
+    probed: Option<Duration>,
     panics: u64,
     calls: u64,
 }
@@ -49,6 +50,7 @@ impl Desk {
             paused: None,
             tripped: None,
             trouble: None,
+            probed: None,
             panics: 0,
             calls: 0,
         };
@@ -85,6 +87,12 @@ impl Desk {
     pub(super) fn was_in_trouble(&self, within: Duration) -> bool {
         let now = self.record.passed();
         self.state().trouble.is_some_and(|at| now < at + within)
+    }
+
+    /// Whether it has answered a probe within this time: until then its work lay still.
+    pub(super) fn was_probed(&self, within: Duration) -> bool {
+        let now = self.record.passed();
+        self.state().probed.is_some_and(|at| now < at + within)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -131,7 +139,9 @@ impl Desk {
             None => std::future::pending().await,
             Some(Err(error)) => Err(error),
             Some(Ok(())) => {
-                self.state().tripped = None;
+                let now = self.record.passed();
+                let mut state = self.state();
+                (state.tripped, state.probed) = (None, Some(now));
                 Ok(Health { summary: "here".to_owned() })
             }
         }

@@ -437,9 +437,13 @@ impl World {
     async fn resync_what_was_skipped(&mut self, life: &Life) {
         for (at, id, _) in &self.skipped {
             let line = &self.house.lines[*at];
-            if let (Target::Directory(_), Some(known)) =
+            if let (Target::Directory(directory), Some(known)) =
                 (&line.target, self.model.resources.get(id))
             {
+                if !known.living {
+                    // Nobody knows any more whose it was, and it may have a name that others want.
+                    directory.tidy_up(*id);
+                }
                 let now = life.now();
                 life.store.mark(line.id, vec![known.row], Reason::Resync, now).await.unwrap();
             }
