@@ -223,15 +223,37 @@ fn reason(kind: HoldKind, refusal: &Refusal) -> Option<String> {
     match refusal {
         Refusal::Limit { limit: 0, .. } => Some(format!("no {noun} are made without approval")),
         Refusal::Limit { executed, waiting, limit } => {
-            let waiting = if waiting > limit {
-                format!("more than {limit}")
-            } else {
-                format!("{waiting} more")
+            let done = match executed {
+                0 => format!("an hour allows {limit} {noun}"),
+                _ => format!("{executed} of at most {limit} {noun} in an hour are done"),
             };
-            Some(format!(
-                "{executed} of at most {limit} {noun} in an hour are done, and {waiting} wait"
-            ))
+            Some(match waiting {
+                0 => done,
+                // Nobody has counted further.
+                _ if waiting > limit => format!("{done}, and more than {limit} wait"),
+                _ => format!("{done}, and {waiting} more wait"),
+            })
         }
         _ => Some("held before, and not approved since".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(executed: u64, waiting: u64, limit: u64, expected: &str) {
+        let refusal = Refusal::Limit { executed, waiting, limit };
+        assert_eq!(reason(HoldKind::MemberRemoval, &refusal).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_limit_is_said_with_what_there_is_of_it_and_no_zeros() {
+        check(0, 0, 0, "no member removals are made without approval");
+        check(0, 0, 5, "an hour allows 5 member removals");
+        check(0, 2, 5, "an hour allows 5 member removals, and 2 more wait");
+        check(4, 0, 5, "4 of at most 5 member removals in an hour are done");
+        check(4, 6, 5, "4 of at most 5 member removals in an hour are done, and more than 5 wait");
     }
 }

@@ -145,6 +145,9 @@ fn approvals(name: &str, kinds: &[HeldStatus]) -> Option<(Urgency, String)> {
             match kind.limit {
                 None => what,
                 Some(0) => format!("{what} (none is made without it)"),
+                Some(limit) if kind.executed == 0 => {
+                    format!("{what} (an hour allows {})", number(limit))
+                }
                 Some(limit) => format!(
                     "{what} ({} of at most {} in an hour are done)",
                     number(kind.executed),
@@ -241,10 +244,7 @@ mod tests {
         // Of a connector that does not run nobody asks for a limit.
         check(vec![of_kind("removal", 3, 0, None)], "3 removals wait for approval");
         let group = HeldStatus { waiting: 250, ..of_kind("member_removal", 1, 0, Some(25)) };
-        check(
-            vec![group],
-            "250 removals of members (0 of at most 25 in an hour are done) wait for approval",
-        );
+        check(vec![group], "250 removals of members (an hour allows 25) wait for approval");
         let told = attention(NOW, &[], &[connector("ldap")]);
         assert_eq!(told, [""; 0]);
         let done =

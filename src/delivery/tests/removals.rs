@@ -133,7 +133,7 @@ async fn each_removal_is_asked_for_and_written_down_before_it_is_made() {
     assert_eq!(asked, [false, false, true], "made, asked for, removed");
     assert_eq!(kit.stands(HoldKind::Removal).await, (2, 0, 0));
     kit.delete(&people[2]).await;
-    let why = "as it says: 2 of at most 2 removals in an hour are done, and 0 more wait";
+    let why = "as it says: 2 of at most 2 removals in an hour are done";
     assert_eq!(kit.summary(&people[2]).await, why);
     assert_eq!(kit.counted("held"), 1);
 }
