@@ -151,9 +151,9 @@ async fn a_target_that_fails_everybody_is_down_until_something_arrives() {
 async fn several_that_fail_by_themselves_hold_up_nobody_for_long() {
     let wish = Wish { concurrency: 1, ..Wish::default() };
     let (kit, fake) = Kit::running(Fake::new(Semantics::LatestState), wish).await;
-    fake.does(|work| match told(work).starts_with("odd") {
-        true => Answer::Fail(DeliveryError::later("500")),
-        false => plainly(work),
+    fake.does(|work| match told(work) {
+        odd if odd.starts_with("odd") => Answer::Fail(DeliveryError::later("500")),
+        _ => plainly(work),
     });
     for number in 0..10 {
         kit.user(&format!("odd{number}")).await;
