@@ -3,6 +3,8 @@
 //! Counters and histograms are kept here by whoever does the work; gauges are read from the store
 //! when they are asked for. No label ever names a person.
 
+mod tally;
+
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 
@@ -13,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use tally::{Counts, Deliveries, OfOrganization, Tally};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Request {
@@ -86,6 +90,7 @@ pub struct Metrics {
     pub reconcile_last_success: Family<Connector, Seconds>,
     pub commit_duration: Histogram,
     pub panics: Counter,
+    pub tally: Tally,
 }
 
 /// From half a millisecond to half a minute.
@@ -127,6 +132,7 @@ impl Default for Metrics {
             reconcile_last_success: Family::default(),
             commit_duration: latencies(),
             panics: Counter::default(),
+            tally: Tally::default(),
         };
         let m = &metrics;
         registry.register("http_requests", "SCIM requests answered", m.http_requests.clone());

@@ -8,6 +8,7 @@ mod build;
 pub mod connectors;
 mod descriptors;
 mod follow;
+mod history;
 mod lifecycle;
 mod reload;
 pub mod telemetry;

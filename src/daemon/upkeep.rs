@@ -1,5 +1,5 @@
-//! What happens every few seconds and every hour: tokens' last use, what a forgotten connector left,
-//! retention.
+//! What happens every few seconds, every minute and every hour: tokens' last use, what a forgotten
+//! connector left, what charts are made of, retention.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::history;
 use crate::delivery::Shared;
 use crate::http::Scim;
 use crate::metrics;
@@ -20,18 +21,28 @@ const PRUNE: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Runtime>>) {
     let mut until_prune = Duration::from_mins(1);
+    let mut until_note = history::MINUTE;
     loop {
         drop_forgotten(&shared).await;
         tokio::select! {
-            () = shared.soft.cancelled() => return,
+            () = shared.soft.cancelled() => {
+                history::note(&shared, &runtime.load_full()).await;
+                return;
+            }
             () = tokio::time::sleep(OFTEN) => {}
         }
         if let Err(error) = scim.upkeep().await {
             tracing::warn!(%error, "cannot write down when tokens were last used");
         }
+        until_note = until_note.saturating_sub(OFTEN);
+        if until_note.is_zero() {
+            history::note(&shared, &runtime.load_full()).await;
+            until_note = history::MINUTE;
+        }
         until_prune = until_prune.saturating_sub(OFTEN);
         if until_prune.is_zero() {
             prune(&shared, &runtime).await;
+            history::forget(&shared).await;
             until_prune = PRUNE;
         }
     }

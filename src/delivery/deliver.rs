@@ -245,6 +245,9 @@ fn tell(core: &Core, claim: &Claim, outcome: &Outcome, word: &str) {
             outcome: word.to_owned(),
         })
         .inc();
+    if matches!(outcome, Outcome::Retry { .. } | Outcome::Parked { .. } | Outcome::Partly { .. }) {
+        shared.metrics.tally.failed(&settings.name, claim.organization.0);
+    }
     match outcome {
         Outcome::Delivered { .. } => {
             let lag = seconds_since(claim.dirty_at, shared.clock.now());
@@ -253,6 +256,7 @@ fn tell(core: &Core, claim: &Claim, outcome: &Outcome, word: &str) {
                 .delivery_lag
                 .get_or_create(&metrics::Connector { connector })
                 .observe(lag);
+            shared.metrics.tally.delivered(&settings.name, claim.organization.0, lag);
             tracing::debug!(connector = %settings.name, resource = claim.resource.0, outcome = word, "delivered");
         }
         Outcome::Parked { error } | Outcome::Partly { error, .. } => {

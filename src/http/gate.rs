@@ -219,6 +219,8 @@ fn account(
     }
 
     let Some(caller) = caller else { return };
+    let changes = outcomes.iter().filter(|outcome| outcome.verb.is_some()).count() as u64;
+    scim.metrics.tally.request(caller.directory.organization().0, status >= 400, changes);
     let id = subject(path, outcomes).map(tracing::field::display);
     let (token, ms) = (&*caller.token.lookup, took.as_millis() as u64);
     // A search reads, and only has its question in a body.

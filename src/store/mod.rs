@@ -11,6 +11,7 @@
 mod accounts;
 mod claim;
 mod held;
+mod history;
 mod people;
 mod requests;
 mod search;
@@ -34,6 +35,7 @@ pub use accounts::{
 };
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
+pub use history::{ConnectorPast, EVERYONE, HISTORY, History, Note, Past, PastHealth, Quarter};
 pub use people::{
     Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Move, Named, People,
     RowPick, Signed, Standing, Tally, Touch, Touched, Waiting,
@@ -85,7 +87,7 @@ pub type Scribe = Box<dyn FnMut(&Stored, &mut dyn Memberships) -> Result<String>
 
 /// A backend. Clones of a handle share it.
 #[async_trait]
-pub trait Store: Accounts + People + Send + Sync {
+pub trait Store: Accounts + History + People + Send + Sync {
     // === Registry ===
 
     /// The organizations of the configuration, in the order given, made where they are new.

@@ -41,7 +41,7 @@ pub(super) fn is_open(c: &Connection) -> Result<bool> {
 
 /// What can be much, each by its index. The ledger of what was sent stays: who was welcomed is not
 /// welcomed again by a connector of that name.
-pub(super) const MUCH: [&str; 6] = [
+pub(super) const MUCH: [&str; 7] = [
     "DELETE FROM queue WHERE connector = ?1 AND resource IN (
          SELECT resource FROM queue WHERE connector = ?1 LIMIT ?2)",
     "DELETE FROM link WHERE connector = ?1 AND resource IN (
@@ -52,6 +52,8 @@ pub(super) const MUCH: [&str; 6] = [
     "DELETE FROM drift WHERE id IN (
          SELECT d.id FROM run r CROSS JOIN drift d ON d.run = r.id WHERE r.connector = ?1 LIMIT ?2)",
     "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE connector = ?1 LIMIT ?2)",
+    "DELETE FROM connector_history WHERE connector = ?1 AND quarter IN (
+         SELECT quarter FROM connector_history WHERE connector = ?1 LIMIT ?2)",
 ];
 
 /// Drops a piece; `false` when nothing is left of any.

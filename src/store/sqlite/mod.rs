@@ -18,6 +18,7 @@ mod find;
 mod follow;
 mod forget;
 mod held;
+mod history;
 mod index;
 mod links;
 mod list;

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    accounts, cases, claims, entries, find, follow, forget, held, index, links, list, members,
-    open, passwords, prune, queue, removals, requests, rows, settle, standing, touch,
+    accounts, cases, claims, entries, find, follow, forget, held, history, index, links, list,
+    members, open, passwords, prune, queue, removals, requests, rows, settle, standing, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -270,6 +270,7 @@ fn a_connector_is_forgotten_by_index() {
         "removal_window (connector=?)",
         "drift_run (run=?)",
         "run_connector (connector=?)",
+        "PRIMARY KEY (connector=? AND quarter=?)",
     ]) {
         let steps = plan(&c, statement);
         assert!(steps.iter().any(|step| step.contains(by)), "{statement}: {steps:#?}");
@@ -286,6 +287,15 @@ fn what_waits_for_a_person_is_touched_without_looking_at_what_does_not() {
         let (rows, _) = touch::select(&filter, &HashMap::new());
         let steps = plan(&c, &format!("SELECT q.resource FROM {rows}"));
         assert!(steps.iter().any(|step| step.contains("queue_human (state=?")), "{steps:#?}");
+    }
+}
+
+#[test]
+fn a_day_of_the_past_is_read_without_its_month() {
+    check(history::READ, &["PRIMARY KEY (organization=? AND quarter>?)"]);
+    check(history::CONNECTORS, &["PRIMARY KEY (connector=? AND quarter>?)"]);
+    for (statement, by) in history::FORGET.iter().zip(["organization", "connector"]) {
+        check(statement, &[&format!("PRIMARY KEY ({by}=? AND quarter<?)")]);
     }
 }
 

@@ -7,6 +7,7 @@ mod counters;
 mod events;
 mod fanout;
 mod held;
+mod history;
 mod kit;
 mod links;
 mod lists;
