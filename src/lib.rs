@@ -11,6 +11,7 @@ pub mod directory;
 pub mod http;
 pub mod ids;
 pub mod metrics;
+pub mod network;
 pub mod operator;
 pub mod reconcile;
 pub mod safety;

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("ids", &[]),
     ("metrics", &[]),
+    ("network", &[]),
     ("safety", &[]),
     ("vault", &[]),
     ("config", &["safety", "vault"]),
@@ -31,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "directory",
             "ids",
             "metrics",
+            "network",
             "reconcile",
             "safety",
             "store",
@@ -38,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("http", &["clock", "config", "directory", "ids", "metrics", "store", "token"]),
+    ("http", &["clock", "config", "directory", "ids", "metrics", "network", "store", "token"]),
     // Its pages and the SCIM service share one way to serve (TLS, drain, health).
     (
         "console",

@@ -4,6 +4,7 @@
 //! second process ever opens the database. `serve`, `check` and `preview --file` read the
 //! configuration themselves. Text for people is made in `output`.
 
+mod account;
 mod check;
 mod client;
 mod connector;
@@ -84,6 +85,9 @@ enum Command {
     /// The bearer tokens that identity providers push with
     #[command(subcommand)]
     Token(token::Command),
+    /// Who may come in to the console
+    #[command(subcommand)]
+    Account(account::Command),
     /// The targets
     #[command(subcommand)]
     Connector(connector::Command),
@@ -182,6 +186,7 @@ async fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Check(args) => check::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,
+        Command::Account(command) => account::run(context, command).await,
         Command::Connector(command) => connector::run(context, command).await,
         Command::Held(command) => held::run(context, command).await,
         Command::Preview(args) => preview::run(context, args).await,

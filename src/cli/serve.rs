@@ -33,8 +33,25 @@ pub(super) async fn run(context: &Context, args: Args) -> Result {
         console = %daemon.console_address(),
         "scim-relay serves"
     );
+    invite_first(&daemon).await;
     let ended = Box::pin(daemon.run()).await;
     Ok(if ended == ExitCode::SUCCESS { Exit::Done } else { Exit::Failed })
+}
+
+/// While nobody can administer the console: a link for whoever is to be first. The log is where whoever
+/// installs the relay looks, and nobody else.
+async fn invite_first(daemon: &Daemon) {
+    match daemon.operator().link_for_first().await {
+        Ok(None) => {}
+        Ok(Some(link)) => tracing::info!(
+            link = link.url,
+            "nobody can administer the console yet: whoever opens this link first, within 24 hours, \
+             becomes its administrator; a restart makes a new one"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "cannot make a link for the console's first administrator");
+        }
+    }
 }
 
 fn failure(error: StartError) -> Failure {

@@ -19,7 +19,7 @@ use super::schemas::schemas;
 use super::secrets::{SystemSecrets, is_world_readable, reason};
 use super::source::{Finding, Sheet};
 use super::words::near;
-use super::{Config, Listener, Organization, RateLimit, Retention, Tls, passwords};
+use super::{Config, Console, Listener, Organization, RateLimit, Retention, Tls, passwords};
 
 /// Checks the file and makes of it what can run, without the connectors. What was misread is not
 /// checked a second time; with any error on the sheet, the result is not fit to run.
@@ -35,8 +35,10 @@ pub(super) fn main_file(
         check_listener(file, folder, sheet);
     }
     if reading.is_sound("listener") && reading.is_sound("console") {
-        check_console(file, sheet);
+        check_console(file, folder, sheet);
     }
+    let console_url =
+        if reading.is_sound("console") { console_url(file, sheet) } else { String::new() };
     let public_url = if reading.is_sound("public_url") && reading.is_sound("listener") {
         public_url(file, sheet)
     } else {
@@ -55,7 +57,12 @@ pub(super) fn main_file(
         data_dir: folder.join(&file.data_dir),
         timezone: timezone(file, sheet),
         listener: listener(&file.listener, folder),
-        console: file.console.address,
+        console: Console {
+            address: file.console.address,
+            tls: file.console.tls.as_ref().map(|written| tls(written, folder)),
+            behind_proxy: file.console.behind_proxy,
+            url: console_url,
+        },
         admin_socket: folder.join(&file.admin.socket),
         retention: retention(file, sheet),
         organizations: organizations(reading, file, sheet),
@@ -67,13 +74,7 @@ pub(super) fn main_file(
 fn check_listener(file: &File, folder: &Path, sheet: &mut Sheet) {
     let listener = &file.listener;
     match &listener.tls {
-        Some(tls) => {
-            check_file(&folder.join(&tls.certificate), "listener.tls.certificate", sheet);
-            let key = folder.join(&tls.key);
-            if check_file(&key, "listener.tls.key", sheet) && is_world_readable(&key) {
-                warn_world_readable(&key, "listener.tls.key", sheet);
-            }
-        }
+        Some(tls) => check_tls(tls, "listener.tls", folder, sheet),
         None if !listener.address.ip().is_loopback() && !listener.behind_proxy => {
             sheet
                 .error(
@@ -100,15 +101,24 @@ fn check_listener(file: &File, folder: &Path, sheet: &mut Sheet) {
     }
 }
 
+fn check_tls(tls: &file::Tls, path: &str, folder: &Path, sheet: &mut Sheet) {
+    check_file(&folder.join(&tls.certificate), &format!("{path}.certificate"), sheet);
+    let (file, path) = (folder.join(&tls.key), format!("{path}.key"));
+    if check_file(&file, &path, sheet) && is_world_readable(&file) {
+        warn_world_readable(&file, &path, sheet);
+    }
+}
+
+fn tls(written: &file::Tls, folder: &Path) -> Tls {
+    Tls { certificate: folder.join(&written.certificate), key: folder.join(&written.key) }
+}
+
 fn listener(written: &file::Listener, folder: &Path) -> Listener {
     // Zeroes are errors of their own.
     let some = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
     Listener {
         address: written.address,
-        tls: written.tls.as_ref().map(|tls| Tls {
-            certificate: folder.join(&tls.certificate),
-            key: folder.join(&tls.key),
-        }),
+        tls: written.tls.as_ref().map(|written| tls(written, folder)),
         behind_proxy: written.behind_proxy,
         max_body: usize::try_from(written.max_body.0).unwrap_or(usize::MAX),
         rate_limit: RateLimit {
@@ -118,20 +128,52 @@ fn listener(written: &file::Listener, folder: &Path) -> Listener {
     }
 }
 
-fn check_console(file: &File, sheet: &mut Sheet) {
-    let (console, listener) = (file.console.address, file.listener.address);
-    if overlap(console, listener) {
+fn check_console(file: &File, folder: &Path, sheet: &mut Sheet) {
+    let (console, listener) = (&file.console, file.listener.address);
+    if let Some(tls) = &console.tls {
+        check_tls(tls, "console.tls", folder, sheet);
+    }
+    if overlap(console.address, listener) {
         sheet
             .error("console.address", "the console and the listener cannot share an address")
             .help(format!("the listener has {listener}; give the console another port"));
-    } else if !console.ip().is_loopback() && !file.listener.behind_proxy {
-        sheet
-            .warning(
-                "console.address",
-                "the console is plain HTTP, and other machines could read its sign-ins",
-            )
-            .help("let it listen on 127.0.0.1, behind a proxy that does TLS");
+    } else if !console.address.ip().is_loopback() && console.tls.is_none() && !console.behind_proxy
+    {
+        sheet.error("console.address", "the console would take passwords in clear text").help(
+            "give it `tls = { certificate = \"...\", key = \"...\" }`, set `behind_proxy = true` \
+                 where a proxy does TLS, or let it listen on 127.0.0.1",
+        );
     }
+}
+
+/// Where people reach the console; links to it begin with this.
+fn console_url(file: &File, sheet: &mut Sheet) -> String {
+    let console = &file.console;
+    let Some(url) = &console.url else {
+        if console.behind_proxy || console.address.ip().is_unspecified() {
+            let key = if console.behind_proxy { "console.behind_proxy" } else { "console.address" };
+            sheet
+                .warning(
+                    key,
+                    "`console.url` is left out, and the console's address is not the one that \
+                     people type, so links to it would not work",
+                )
+                .help("add `url = \"https://...\"` to `[console]`");
+        }
+        let scheme = if console.tls.is_some() { "https" } else { "http" };
+        return format!("{scheme}://{}", console.address);
+    };
+    let url = url.trim_end_matches('/');
+    let checked = checked_url(url).and_then(|uri| match uri.path() {
+        "" | "/" => Ok(()),
+        _ => Err("it has a path, and the console has its host for itself"),
+    });
+    if let Err(reason) = checked {
+        sheet
+            .error("console.url", format!("`{url}` cannot be the console's address: {reason}"))
+            .help("write it like \"https://scim-console.lillevik.example\"");
+    }
+    url.to_owned()
 }
 
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {

@@ -114,11 +114,21 @@ impl Default for RateLimit {
 pub(super) struct Console {
     #[serde(deserialize_with = "address")]
     pub(super) address: SocketAddr,
+    pub(super) tls: Option<Tls>,
+    /// Whether a proxy in front of the console does TLS.
+    pub(super) behind_proxy: bool,
+    /// What people type to reach it.
+    pub(super) url: Option<String>,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            tls: None,
+            behind_proxy: false,
+            url: None,
+        }
     }
 }
 

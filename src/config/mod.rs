@@ -57,8 +57,7 @@ pub struct Config {
     /// The zone of every schedule, and of the days in `[[safety.window]]`.
     pub timezone: TimeZone,
     pub listener: Listener,
-    /// Where the console, the metrics and the health checks listen.
-    pub console: SocketAddr,
+    pub console: Console,
     pub admin_socket: PathBuf,
     pub retention: Retention,
     pub organizations: BTreeMap<Arc<str>, Organization>,
@@ -105,6 +104,24 @@ pub struct Listener {
     /// The largest request, in bytes.
     pub max_body: usize,
     pub rate_limit: RateLimit,
+}
+
+/// The console, the metrics and the health checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    pub address: SocketAddr,
+    pub tls: Option<Tls>,
+    /// A proxy in front of it does TLS, and says who asks.
+    pub behind_proxy: bool,
+    /// What people type to reach it; no slash at the end.
+    pub url: String,
+}
+
+impl Console {
+    /// Whether browsers reach it by https.
+    pub fn is_private(&self) -> bool {
+        self.tls.is_some() || self.behind_proxy
+    }
 }
 
 /// PEM files.

@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::trouble::Trouble;
-use super::viewer::{self, Filter, SessionKey, Viewer, Waits};
+use super::viewer::{self, Filter, Viewer, Waits};
 use super::{Console, pages};
 use crate::http::Busy;
-use crate::operator::{Bells, Right};
+use crate::operator::{Bells, Right, SessionId};
+
+pub(super) const PATH: &str = "/events";
 
 /// What rings does so for every commit.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -74,7 +76,7 @@ impl Watched {
 
 /// Where a page's updates come from.
 pub(super) fn address(page: &str, org: Option<&str>) -> String {
-    let mut address = format!("/events?page={page}");
+    let mut address = format!("{PATH}?page={page}");
     if let Some(org) = org {
         address.push_str("&org=");
         address.extend(percent_encoding::utf8_percent_encode(org, NON_ALPHANUMERIC));
@@ -143,23 +145,23 @@ impl Live {
 }
 
 #[derive(Clone, Default)]
-struct Seats(Arc<Mutex<HashMap<SessionKey, usize>>>);
+struct Seats(Arc<Mutex<HashMap<SessionId, usize>>>);
 
 /// A stream's place among them.
-struct Seat(Seats, SessionKey);
+struct Seat(Seats, SessionId);
 
 impl Seats {
-    fn take(&self, session: &SessionKey) -> Option<Seat> {
+    fn take(&self, session: SessionId) -> Option<Seat> {
         let mut all = self.all();
-        let own = all.get(session).copied().unwrap_or_default();
+        let own = all.get(&session).copied().unwrap_or_default();
         if own >= MOST_OF_ONE || all.values().sum::<usize>() >= MOST {
             return None;
         }
-        all.insert(Arc::clone(session), own + 1);
-        Some(Seat(self.clone(), Arc::clone(session)))
+        all.insert(session, own + 1);
+        Some(Seat(self.clone(), session))
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<SessionKey, usize>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<SessionId, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,7 +179,7 @@ impl Drop for Seat {
 }
 
 pub(super) fn routes() -> Router<Console> {
-    viewer::needs(Right::People, Router::new().route("/events", get(events)))
+    viewer::needs(Right::People, Router::new().route(PATH, get(events)))
 }
 
 #[derive(serde::Deserialize)]
@@ -195,7 +197,7 @@ async fn events(
     if !viewer.may(page.needs()) {
         return Err(Trouble::Forbidden);
     }
-    let Some(seat) = console.live.seats.take(&viewer.session) else {
+    let Some(seat) = console.live.seats.take(viewer.session) else {
         let later = [(header::RETRY_AFTER, "60")];
         return Ok((StatusCode::SERVICE_UNAVAILABLE, later).into_response());
     };
@@ -263,6 +265,9 @@ impl Stream {
     async fn look(&mut self) -> Result<Updates, Trouble> {
         let Self { console, viewer, page, filter, at, .. } = self;
         viewer.reader.now = console.operator.now();
+        if !console.operator.lasts(viewer.session).await? {
+            return Err(Trouble::SignIn { next: "/".to_owned() });
+        }
         let glance = console.operator.glance(viewer.rights.reach(), filter.chosen()).await?;
         viewer.waits = Waits::of(&glance, &viewer.reader);
         let mut texts = page.texts(console, viewer, at).await?;
@@ -302,15 +307,15 @@ mod tests {
     #[test]
     fn one_session_takes_no_more_than_its_share_and_all_together_leave_room_for_pages() {
         let seats = Seats::default();
-        let mine: SessionKey = "mine".into();
-        let taken: Vec<Seat> = (0..MOST_OF_ONE).map(|_| seats.take(&mine).unwrap()).collect();
-        assert!(seats.take(&mine).is_none());
+        let mine = SessionId(-1);
+        let taken: Vec<Seat> = (0..MOST_OF_ONE).map(|_| seats.take(mine).unwrap()).collect();
+        assert!(seats.take(mine).is_none());
         drop(taken);
         let many: Vec<Seat> =
-            (0..MOST).map(|number| seats.take(&number.to_string().into()).unwrap()).collect();
-        assert!(seats.take(&mine).is_none());
+            (0..MOST).map(|number| seats.take(SessionId(number as i64)).unwrap()).collect();
+        assert!(seats.take(mine).is_none());
         drop(many);
-        assert!(seats.take(&mine).is_some());
+        assert!(seats.take(mine).is_some());
         assert!(seats.all().is_empty(), "nothing is kept of who is gone");
     }
 }

@@ -6,9 +6,9 @@
 //! template in `templates/`, which extends `base.html` and uses the macros of `parts.html`; 3. its
 //! line in [`pages::routes`]; 4. a sample of its data in its tests, which draw it.
 //!
-//! A request comes through these layers: `be_strict` (headers), CSRF, the session, `draw_trouble`
-//! (what went wrong becomes a page), `within_reach` (no other organization), `count_what_waits` (for
-//! the menu). How a page lives is said in [`live`].
+//! A request comes through these layers: `be_strict` (headers), the session, `draw_trouble` (what went
+//! wrong becomes a page), CSRF, `within_reach` (no other organization), `count_what_waits` (for the
+//! menu). How a page lives is said in [`live`].
 
 #![cfg_attr(not(test), expect(dead_code, reason = "the pages that use it are being built"))]
 
@@ -20,6 +20,7 @@ mod notices;
 mod page;
 mod pages;
 mod reader;
+mod session;
 mod templates;
 mod trouble;
 mod viewer;
@@ -28,12 +29,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::HeaderMap;
 use minijinja::Environment;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::http::{Health, health_router};
 use crate::metrics::Metrics;
@@ -62,7 +64,7 @@ impl Console {
 
     /// Tells on the next page what was done.
     fn tell(&self, viewer: &Viewer, notice: Notice) {
-        self.notices.leave(&viewer.session, notice);
+        self.notices.leave(viewer.session, notice);
     }
 }
 
@@ -88,10 +90,21 @@ pub fn router(
         .fallback(async || Trouble::NotFound)
         .layer(from_fn_with_state(console.clone(), viewer::count_what_waits))
         .layer(from_fn(viewer::within_reach))
+        .layer(same_site(&console.operator.console().url))
         .layer(from_fn_with_state(console.clone(), page::draw_trouble))
-        .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(console.clone(), session::recognise))
         .route("/static/{name}", get(assets::serve))
         .layer(from_fn(page::be_strict))
         .with_state(console)
         .merge(machines)
+}
+
+type Refusal = fn(ProtectionError) -> Response;
+
+/// Nothing is changed by what another site sends; a browser says where a request comes from. A proxy
+/// may change the Host that it is compared with, so the console's own address is named, too.
+fn same_site(url: &str) -> CsrfLayer<Refusal> {
+    let refusal: Refusal = |_| Trouble::Foreign.into_response();
+    let own = || CsrfLayer::new().with_rejection_response(refusal);
+    own().add_trusted_origin(url).unwrap_or_else(|_| own())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use super::viewer::SessionKey;
+use crate::operator::SessionId;
 
 /// More are about people who never looked again.
 const MOST: usize = 1_000;
@@ -36,22 +36,22 @@ impl Notice {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Notices(Arc<Mutex<HashMap<SessionKey, Notice>>>);
+pub(super) struct Notices(Arc<Mutex<HashMap<SessionId, Notice>>>);
 
 impl Notices {
-    pub(super) fn leave(&self, session: &SessionKey, notice: Notice) {
+    pub(super) fn leave(&self, session: SessionId, notice: Notice) {
         let mut all = self.all();
         if all.len() >= MOST {
             all.clear();
         }
-        all.insert(session.clone(), notice);
+        all.insert(session, notice);
     }
 
-    pub(super) fn take(&self, session: &SessionKey) -> Option<Notice> {
-        self.all().remove(session)
+    pub(super) fn take(&self, session: SessionId) -> Option<Notice> {
+        self.all().remove(&session)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<SessionKey, Notice>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<SessionId, Notice>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

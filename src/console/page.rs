@@ -158,7 +158,7 @@ struct Choice {
 impl Console {
     /// Draws a page.
     pub(super) fn page<C: Content>(&self, page: &Page<'_, C>) -> Response {
-        let notice = self.notices.take(&page.viewer.session);
+        let notice = self.notices.take(page.viewer.session);
         let frame = Frame::new(page, self.operator.organizations(), notice);
         let frame = Serde(&frame).into();
         let drawn = draw(&self.templates, C::TEMPLATE, &page.viewer.reader, frame, page.content);
@@ -314,6 +314,13 @@ impl Sorry {
                 None,
                 false,
             ),
+            Trouble::Foreign => (
+                "That came from another site",
+                "Nothing was changed. Forms of this console are taken from its own pages alone. Go \
+                 to the page by yourself, and try again.",
+                None,
+                false,
+            ),
             Trouble::Invalid(why) => (
                 "That cannot be done",
                 "Nothing was changed. Go back, correct it, and try again.",
@@ -349,14 +356,19 @@ pub(super) async fn draw_trouble(
     let reader = console.reader(request.headers());
     let response = next.run(request).await;
     let Some(trouble) = response.extensions().get::<Trouble>().cloned() else { return response };
-    let sorry = Sorry::new(&trouble);
-    let heading = sorry.heading;
-    let mut drawn = match viewer {
-        Some(Extension(viewer)) => {
-            console.page(&Page::new(&viewer, Section::Account, heading, &sorry))
-        }
-        None => console.alone(&reader, heading, &SorryAlone(sorry), &[]),
+    let Some(Extension(viewer)) = viewer else {
+        return trouble_alone(&console, &reader, &trouble);
     };
+    let sorry = Sorry::new(&trouble);
+    let mut drawn = console.page(&Page::new(&viewer, Section::Account, sorry.heading, &sorry));
+    *drawn.status_mut() = trouble.status();
+    drawn
+}
+
+/// What went wrong, for somebody who is not known.
+pub(super) fn trouble_alone(console: &Console, reader: &Reader, trouble: &Trouble) -> Response {
+    let sorry = Sorry::new(trouble);
+    let mut drawn = console.alone(reader, sorry.heading, &SorryAlone(sorry), &[]);
     *drawn.status_mut() = trouble.status();
     drawn
 }
@@ -399,7 +411,7 @@ pub(super) mod sample {
             actor: Actor::account("ingrid@lillevik.example".to_owned(), [192, 0, 2, 7].into()),
             name: "Ingrid Solheim".to_owned(),
             rights,
-            session: "sample".into(),
+            session: crate::operator::SessionId(1),
             waits: Waits { queue: "74".to_owned(), troubled: String::new() },
             reader: Reader {
                 language: Language::English,
@@ -464,6 +476,7 @@ pub(super) mod sample {
         for trouble in [
             Trouble::NotFound,
             Trouble::Forbidden,
+            Trouble::Foreign,
             Trouble::Invalid("`x` is no state".to_owned()),
             Trouble::Target("<img onerror=alert(1)>".to_owned()),
             Trouble::Store("the disk of /var/lib is full".to_owned()),

@@ -14,6 +14,8 @@ pub(super) enum Trouble {
     NotFound,
     /// It is there, and this person may not do that.
     Forbidden,
+    /// Another site sent the form.
+    Foreign,
     /// It cannot be done like that; in a sentence.
     Invalid(String),
     /// A target did not answer as it should; in a sentence.
@@ -27,7 +29,7 @@ impl Trouble {
         match self {
             Self::SignIn { .. } => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Foreign => StatusCode::FORBIDDEN,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Target(_) => StatusCode::BAD_GATEWAY,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,

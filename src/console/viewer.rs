@@ -1,11 +1,10 @@
 //! Who looks, what they may do, and how they read times and numbers.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{FromRequestParts, Query, RawPathParams, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use http::Method;
 use http::request::Parts;
 use serde::Deserialize;
 
@@ -13,10 +12,7 @@ use super::Console;
 use super::live::{Update, Updates};
 use super::reader::Reader;
 use super::trouble::Trouble;
-use crate::operator::{Actor, Glance, Right, Rights};
-
-/// Names a session without being its secret.
-pub(super) type SessionKey = Arc<str>;
+use crate::operator::{Actor, Glance, Right, Rights, SessionId};
 
 /// Somebody who is signed in. The session layer puts it into each request.
 #[derive(Clone, Debug)]
@@ -25,7 +21,7 @@ pub(super) struct Viewer {
     pub(super) actor: Actor,
     pub(super) name: String,
     pub(super) rights: Rights,
-    pub(super) session: SessionKey,
+    pub(super) session: SessionId,
     pub(super) reader: Reader,
     /// Behind the lines of the menu.
     pub(super) waits: Waits,
@@ -74,7 +70,10 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
     type Rejection = Trouble;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
-        let next = || Trouble::SignIn { next: parts.uri.to_string() };
+        // A form cannot be sent again by a link.
+        let looks = parts.method == Method::GET;
+        let next =
+            || Trouble::SignIn { next: if looks { parts.uri.to_string() } else { "/".to_owned() } };
         parts.extensions.get::<Self>().cloned().ok_or_else(next)
     }
 }

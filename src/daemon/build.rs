@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 use crate::clock::SharedClock;
-use crate::config::{Config, ConnectorConfig, Diagnostic, Organization, UnsaidMembers};
+use crate::config::{Config, ConnectorConfig, Diagnostic, Organization, Tls, UnsaidMembers};
 use crate::delivery::{Backoff, Engine, LaneSettings, Shared};
 use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
@@ -174,9 +174,9 @@ pub(super) fn limits(config: &Config) -> Limits {
 }
 
 pub(super) fn tls(
-    config: &Config,
+    files: Option<&Tls>,
 ) -> std::result::Result<Option<Arc<ArcSwap<ServerConfig>>>, StartError> {
-    let Some(files) = &config.listener.tls else { return Ok(None) };
+    let Some(files) = files else { return Ok(None) };
     let loaded = http::load_tls(&files.certificate, &files.key)?;
     Ok(Some(Arc::new(ArcSwap::from_pointee(loaded))))
 }

@@ -108,6 +108,9 @@ impl Daemon {
         if let Err(error) = self.tokens.flush(self.store.as_ref()).await {
             tracing::warn!(%error, "cannot write down when tokens were last used");
         }
+        if let Err(error) = self.operator.note_seen().await {
+            tracing::warn!(%error, "cannot write down which sessions were used");
+        }
         self.store.close().await;
     }
 }

@@ -49,6 +49,7 @@ pub struct Daemon {
     scim: Arc<Scim>,
     health: Arc<Health>,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    console_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     runtime: Arc<ArcSwap<Runtime>>,
     operator: Operator,
     scim_address: SocketAddr,
@@ -133,9 +134,10 @@ impl Daemon {
             soft: CancellationToken::new(),
             hard: CancellationToken::new(),
         };
-        let tls = build::tls(&config)?;
+        let tls = build::tls(config.listener.tls.as_ref())?;
+        let console_tls = build::tls(config.console.tls.as_ref())?;
         let scim_listener = build::listener(config.listener.address)?;
-        let console_listener = build::bind(config.console)?;
+        let console_listener = build::bind(config.console.address)?;
         let connectors =
             build::connectors(&config, credentials.as_deref()).map_err(StartError::Config)?;
 
@@ -170,6 +172,7 @@ impl Daemon {
             scim,
             health,
             tls,
+            console_tls,
             runtime,
             operator,
             listening: CancellationToken::new(),
@@ -183,6 +186,7 @@ impl Daemon {
         daemon.lanes.tasks.spawn(upkeep::run(
             daemon.lanes.clone(),
             Arc::clone(&daemon.scim),
+            daemon.operator.clone(),
             Arc::clone(&daemon.runtime),
         ));
         daemon.lanes.tasks.spawn(follow::run(daemon.lanes.clone()));
@@ -222,7 +226,7 @@ impl Daemon {
         );
         self.servers.spawn(http::serve(
             console,
-            None,
+            self.console_tls.clone(),
             private,
             self.listening.clone(),
             http::Options { max_connections: 200, ..http::Options::default() },

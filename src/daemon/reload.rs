@@ -26,12 +26,19 @@ impl Daemon {
         let file = &old.config.file;
         let (config, mut warnings) = config::load(file, KINDS, self.credentials.as_deref())?;
         let connectors = build::connectors(&config, self.credentials.as_deref())?;
-        if let (Some(tls), Some(files)) = (&self.tls, &config.listener.tls) {
+        let mut certificates = Vec::new();
+        for (in_use, files) in
+            [(&self.tls, &config.listener.tls), (&self.console_tls, &config.console.tls)]
+        {
+            let (Some(in_use), Some(files)) = (in_use, files) else { continue };
             let loaded = http::load_tls(&files.certificate, &files.key).map_err(|error| {
                 let text = chain(&error);
                 vec![Diagnostic::about(file, text).help("the old certificate stays in use")]
             })?;
-            tls.store(Arc::new(loaded));
+            certificates.push((in_use, loaded));
+        }
+        for (in_use, loaded) in certificates {
+            in_use.store(Arc::new(loaded));
         }
         warnings.extend(needs_a_restart(&old.config, &config));
 
@@ -130,7 +137,8 @@ fn needs_a_restart(old: &Config, new: &Config) -> Vec<Diagnostic> {
     let changed = [
         ("listener.address", old.listener.address != new.listener.address),
         ("listener.tls", old.listener.tls.is_some() != new.listener.tls.is_some()),
-        ("console.address", old.console != new.console),
+        ("console.address", old.console.address != new.console.address),
+        ("console.tls", old.console.tls.is_some() != new.console.tls.is_some()),
         ("admin.socket", old.admin_socket != new.admin_socket),
         ("data_dir", old.data_dir != new.data_dir),
     ];

@@ -1,5 +1,5 @@
-//! What happens every few seconds, every minute and every hour: tokens' last use, what a forgotten
-//! connector left, what charts are made of, retention.
+//! What happens every few seconds, every minute and every hour: tokens' and sessions' last use, what a
+//! forgotten connector left, what charts are made of, retention.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::history;
 use crate::delivery::Shared;
 use crate::http::Scim;
 use crate::metrics;
-use crate::operator::Runtime;
+use crate::operator::{Operator, Runtime};
 
 const OFTEN: Duration = Duration::from_secs(5);
 /// For how long the providers' last requests can be looked at, at most.
@@ -19,7 +19,12 @@ const REQUESTS: Duration = Duration::from_hours(7 * 24);
 /// Between two rounds of pruning; the first comes soon after the start.
 const PRUNE: Duration = Duration::from_hours(1);
 
-pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Runtime>>) {
+pub(super) async fn run(
+    shared: Shared,
+    scim: Arc<Scim>,
+    operator: Operator,
+    runtime: Arc<ArcSwap<Runtime>>,
+) {
     let mut until_prune = Duration::from_mins(1);
     let mut until_note = history::MINUTE;
     loop {
@@ -34,6 +39,9 @@ pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Ru
         if let Err(error) = scim.upkeep().await {
             tracing::warn!(%error, "cannot write down when tokens were last used");
         }
+        if let Err(error) = operator.note_seen().await {
+            tracing::warn!(%error, "cannot write down which sessions are used");
+        }
         until_note = until_note.saturating_sub(OFTEN);
         if until_note.is_zero() {
             history::note(&shared, &runtime.load_full()).await;
@@ -41,6 +49,9 @@ pub(super) async fn run(shared: Shared, scim: Arc<Scim>, runtime: Arc<ArcSwap<Ru
         }
         until_prune = until_prune.saturating_sub(OFTEN);
         if until_prune.is_zero() {
+            if let Err(error) = operator.forget_ended_sessions().await {
+                tracing::warn!(%error, "cannot remove sessions that have ended");
+            }
             prune(&shared, &runtime).await;
             history::forget(&shared).await;
             until_prune = PRUNE;

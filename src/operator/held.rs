@@ -121,7 +121,6 @@ impl Operator {
         }
         let done = decided.iter().filter(|decided| **decided == Decided::Done).count();
         tracing::info!(
-            actor = actor.name(),
             connector = decision.connector,
             decided = done,
             "held work was decided by a person"

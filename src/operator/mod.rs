@@ -4,6 +4,7 @@
 //! Whatever changes something is written to the audit log with who did it, and so is a look at what
 //! a provider sent.
 
+mod accounts;
 mod attention;
 mod connectors;
 mod forget;
@@ -45,7 +46,11 @@ use connectors::Reconciling;
 use probes::Tests;
 use requests::Looks;
 
-pub use crate::store::{Actor, MOST_FOUND, Place, Reach, Role};
+pub use crate::store::{Actor, Invitation, MOST_FOUND, Place, Preferences, Reach, Role, SessionId};
+pub use accounts::{
+    AccountLine, Begun, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine, Visitor,
+    Welcomed,
+};
 pub use connectors::{ConnectorLine, Pausing};
 pub use glance::{Bells, Glance};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
@@ -105,6 +110,7 @@ pub struct Operator {
     looks: Arc<Looks>,
     reconciling: Arc<Reconciling>,
     tests: Arc<Tests>,
+    door: Arc<accounts::Door>,
     started: Timestamp,
 }
 
@@ -144,6 +150,7 @@ impl Operator {
             looks: Arc::default(),
             reconciling: Arc::default(),
             tests: Arc::default(),
+            door: Arc::default(),
             started,
         }
     }
@@ -155,6 +162,11 @@ impl Operator {
             (key.to_string(), one.info.name.clone())
         };
         runtime.config.organizations.iter().map(named).collect()
+    }
+
+    /// How the console is reached.
+    pub fn console(&self) -> crate::config::Console {
+        self.runtime.load().config.console.clone()
     }
 
     /// The zone of schedules, and of whoever did not say theirs.
@@ -222,7 +234,9 @@ impl Operator {
             subject: subject.into(),
             detail,
         };
-        tracing::info!(actor = row.actor, action, subject = row.subject, "done by a person");
+        // The audit log names them; this one may go to whoever collects logs.
+        tracing::info!(action, "done by a person");
+        tracing::debug!(actor = row.actor, action, subject = row.subject, "done by a person");
         Ok(self.store.audit(row).await?)
     }
 }

@@ -181,7 +181,7 @@ impl Operator {
         let signed = skipping(actor, reason)?;
         let rows = self.touch(reach, query, Touch::Skip, Some(signed)).await?;
         let rows = rows.into_values().sum();
-        tracing::info!(actor = actor.name(), rows, what = describe(query), "skipped by a person");
+        tracing::info!(rows, what = describe(query), "skipped by a person");
         Ok(rows)
     }
 

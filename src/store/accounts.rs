@@ -48,6 +48,12 @@ pub trait Accounts: Send + Sync {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Option<Seat>>;
+    async fn session_lasts(
+        &self,
+        session: SessionId,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<bool>;
     /// Those that last, the newest first: of one account, or of all.
     async fn sessions(
         &self,
@@ -180,6 +186,8 @@ pub enum Added {
     Done(AccountId),
     /// Another account has the address.
     Taken,
+    /// There are as many as there may be.
+    Full,
 }
 
 #[derive(Clone, Debug)]

@@ -440,6 +440,11 @@ impl Actor {
         Self { name: email, from: Some(from) }
     }
 
+    /// Somebody at the console's door.
+    pub fn stranger(from: IpAddr) -> Self {
+        Self { name: "somebody".to_owned(), from: Some(from) }
+    }
+
     /// A part of the relay, of its own accord.
     pub fn relay(part: &str) -> Self {
         Self { name: part.to_owned(), from: None }

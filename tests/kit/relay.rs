@@ -242,7 +242,7 @@ impl Relay {
         .await;
     }
 
-    fn program(&self) -> Command {
+    pub(crate) fn program(&self) -> Command {
         self.prepared(Command::new(PROGRAM))
     }
 

@@ -4,6 +4,8 @@ mod connectors;
 pub(super) mod overview;
 mod people;
 mod preferences;
+mod sign_in;
+mod welcome;
 
 use axum::Router;
 
@@ -16,4 +18,6 @@ pub(super) fn routes() -> Router<Console> {
         .merge(overview::routes())
         .merge(people::routes())
         .merge(preferences::routes())
+        .merge(sign_in::routes())
+        .merge(welcome::routes())
 }

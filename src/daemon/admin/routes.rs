@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::people;
 use super::wire::{
-    Answered, Done, EntryQuery, MadeToken, Overlap, PauseWish, PreviewWish, Reconciliation,
-    Refusal, Rejection, Resync, Rows, TokenWish, Touching,
+    AccountWish, Answered, Done, EntryQuery, MadeAccount, MadeToken, Overlap, PauseWish,
+    PreviewWish, Reconciliation, Refusal, Rejection, Resync, Rows, TokenWish, Touching,
 };
 use crate::http::Peer;
 use crate::operator::{
-    Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, NewTokenRequest, Operator,
-    OperatorError, Pausing, Previewed, QueueEntry, QueuePage, QueueQuery, Reach, RequestQuery,
-    Rotation, Status, Subject, TokenLine, TraceQuery, Traced,
+    AccountLine, Actor, ConnectorLine, Decision, DecisionTaken, HeldQuery, Link, NewPassword,
+    NewTokenRequest, Operator, OperatorError, Pausing, Previewed, QueueEntry, QueuePage,
+    QueueQuery, Reach, RequestQuery, Rotation, Status, Subject, TokenLine, TraceQuery, Traced,
 };
 use crate::reconcile::Report;
 use crate::store::{HeldPage, RequestRow};
@@ -53,6 +53,9 @@ pub fn router(operator: Operator, stop: CancellationToken) -> Router {
         .route("/connectors/{connector}/reconcile", post(reconcile))
         .route("/connectors/{connector}/resync", post(resync))
         .route("/connectors/{connector}/preview", post(preview))
+        .route("/accounts", get(list_accounts).post(create_account))
+        .route("/accounts/{email}/remove", post(remove_account))
+        .route("/accounts/{email}/link", post(link_for_password))
         .route("/held", get(held))
         .route("/held/approve", post(approve))
         .route("/held/reject", post(reject))
@@ -225,6 +228,40 @@ async fn preview(
 ) -> Reply<Vec<Previewed>> {
     let subject = Subject { connector, organization, kind: subject.kind, name: subject.name };
     Ok(Json(operator.preview(&subject).await?))
+}
+
+async fn list_accounts(State(operator): State<Operator>) -> Reply<Vec<AccountLine>> {
+    Ok(Json(operator.accounts().await?))
+}
+
+async fn create_account(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Body(AccountWish { account, password }): Body<AccountWish>,
+) -> Reply<MadeAccount> {
+    let (actor, email) = (actor(peer), account.email.clone());
+    let password = password.as_deref().map(NewPassword::new).transpose()?;
+    let has_one = password.is_some();
+    operator.create_account(&actor, account, password).await?;
+    let link = if has_one { None } else { Some(operator.link_for_password(&actor, &email).await?) };
+    Ok(Json(MadeAccount { link }))
+}
+
+async fn remove_account(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path(email): Path<String>,
+) -> Reply<Done> {
+    operator.remove_account(&actor(peer), &email).await?;
+    Ok(Json(Done {}))
+}
+
+async fn link_for_password(
+    State(operator): State<Operator>,
+    Extension(peer): Extension<Peer>,
+    Path(email): Path<String>,
+) -> Reply<Link> {
+    Ok(Json(operator.link_for_password(&actor(peer), &email).await?))
 }
 
 async fn held(State(operator): State<Operator>, Query(query): Query<HeldQuery>) -> Reply<HeldPage> {

@@ -3,7 +3,7 @@
 use scim_relay_sdk::scim::ResourceKind;
 use serde::{Deserialize, Serialize};
 
-use crate::operator::{Decision, QueueQuery};
+use crate::operator::{Decision, Link, NewAccountRequest, QueueQuery};
 
 /// A token to be made, for the organization in the address.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -88,6 +88,20 @@ pub struct Rejection {
     #[serde(flatten)]
     pub decision: Decision,
     pub reason: String,
+}
+
+/// An account to be made.
+#[derive(Serialize, Deserialize)]
+pub struct AccountWish {
+    #[serde(flatten)]
+    pub account: NewAccountRequest,
+    /// Left out: a link to set one is made.
+    pub password: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct MadeAccount {
+    pub link: Option<Link>,
 }
 
 /// How many rows it was.

@@ -18,8 +18,12 @@ use crate::store::{
     Role, Seat, SecretHash, SessionId, SessionRow, StoreError, Welcome,
 };
 
+/// A list of them is read whole.
+const MOST_ACCOUNTS: i64 = 2_000;
 /// Of one account: the oldest goes when another one begins.
 const MOST_SESSIONS: usize = 20;
+/// In a list.
+const LISTED_SESSIONS: usize = 1_000;
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -67,6 +71,15 @@ impl Accounts for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Seat>> {
         self.readers.look_up(|c| seat(c, secret, now - idle, now)).await
+    }
+
+    async fn session_lasts(
+        &self,
+        session: SessionId,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.readers.look_up(|c| lasts(c, session, now - idle, now)).await
     }
 
     async fn sessions(
@@ -123,6 +136,13 @@ fn whole(changed: Changed) -> Done<Changed> {
 }
 
 fn add(c: &Connection, new: &NewAccount) -> Result<Added> {
+    let there: i64 = c
+        .prepare_cached("SELECT count(*) FROM account")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .map_err(sql)?;
+    if there >= MOST_ACCOUNTS {
+        return Ok(Added::Full);
+    }
     let added = c
         .prepare_cached(
             "INSERT INTO account (email, folded, name, role, everywhere, password, created,
@@ -351,14 +371,29 @@ fn seat(
     found.map(|seat| Ok(Seat { account: with_reach(c, seat.account)?, ..seat })).transpose()
 }
 
+fn lasts(
+    c: &Connection,
+    session: SessionId,
+    seen_since: Timestamp,
+    now: Timestamp,
+) -> Result<bool> {
+    let (now, seen_since) = (millis(now), millis(seen_since));
+    c.prepare_cached(LASTS)
+        .and_then(|mut s| s.query_row([session.0, now, seen_since], |row| row.get(0)))
+        .map_err(sql)
+}
+
+pub(super) const LASTS: &str =
+    "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?1 AND ends > ?2 AND seen > ?3)";
+
 fn sessions(
     c: &Connection,
     account: Option<AccountId>,
     seen_since: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<SessionRow>> {
-    let query =
-        format!("{SESSIONS} {} ORDER BY s.id DESC", if account.is_some() { OF } else { "" });
+    let of = if account.is_some() { OF } else { "" };
+    let query = format!("{SESSIONS} {of} ORDER BY s.id DESC LIMIT {LISTED_SESSIONS}");
     let read = |row: &Row<'_>| {
         Ok(SessionRow {
             id: SessionId(row.get(0)?),
@@ -468,7 +503,7 @@ fn redeem(
     match (invitation, welcome) {
         (Invitation::First, Welcome::First(new)) => Ok(match add(c, new)? {
             Added::Done(account) => Redeemed::Done(account),
-            Added::Taken => Redeemed::Taken,
+            Added::Taken | Added::Full => Redeemed::Taken,
         }),
         (Invitation::Password { account, .. }, Welcome::Password(hash)) => {
             let change = AccountChange::Password(hash.clone(), now);

@@ -81,6 +81,7 @@ fn lanes_look_and_claim_by_index() {
 #[test]
 fn who_asks_for_a_page_is_found_by_index() {
     check(accounts::SEAT, &["sqlite_autoindex_session_1 (hash=?)", "INTEGER PRIMARY KEY"]);
+    check(accounts::LASTS, &["INTEGER PRIMARY KEY"]);
     check(accounts::BY_EMAIL, &["(folded=?)"]);
     check(accounts::REACH, &["PRIMARY KEY (account=?)"]);
     check(accounts::INVITATION, &["PRIMARY KEY (hash=?)"]);

@@ -117,10 +117,13 @@ async fn a_session_lasts_while_it_is_used_and_no_longer_than_its_end() {
     assert!(kit.seat("s").await.is_none(), "twelve hours are over");
 
     kit.sign_in(kari, "t").await.unwrap();
+    let lasts = |session| kit.store.session_lasts(session, IDLE, kit.now());
+    let session = kit.seat("t").await.unwrap().session;
     kit.pass(Duration::from_mins(29));
-    assert!(kit.seat("t").await.is_some());
+    assert!(kit.seat("t").await.is_some() && lasts(session).await.unwrap());
     kit.pass(Duration::from_mins(1));
     assert!(kit.seat("t").await.is_none(), "nobody was there for half an hour");
+    assert!(!lasts(session).await.unwrap());
 }
 
 #[tokio::test]

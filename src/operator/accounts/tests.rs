@@ -1,0 +1,1 @@
+//! The door: who gets in, who does not, and what is written down of it.

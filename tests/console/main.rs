@@ -1,0 +1,8 @@
+//! The console over its real socket, by what a browser sends and gets: the real program, a real store.
+
+#[path = "../kit/browser.rs"]
+mod browser;
+#[path = "../kit/mod.rs"]
+#[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
+mod kit;
+mod sign_in;
