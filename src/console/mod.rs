@@ -12,6 +12,7 @@
 
 #![cfg_attr(not(test), expect(dead_code, reason = "the pages that use it are being built"))]
 
+mod addresses;
 mod assets;
 mod icons;
 mod live;

@@ -58,11 +58,11 @@ pub use integrations::{Integration, Reachability};
 pub use people::{PEOPLE, PeoplePage, PeopleQuery, PersonLine, WaitsAt};
 pub use preview::{Previewed, Subject};
 pub use probes::Tested;
-pub use queue::{QueuePage, QueuePick, QueueQuery};
+pub use queue::{QueueConnector, QueuePage, QueuePick, QueueQuery};
 pub use requests::RequestQuery;
 pub use rights::{Right, Rights};
 pub use self_test::{Calls, Milestone, Progress, WhyNot};
-pub use standing::QueueEntry;
+pub use standing::{QueueEntry, Stands};
 pub use status::{
     ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
 };

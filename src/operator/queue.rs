@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
+use super::status::state_of;
 use super::{Actor, Operator, OperatorError, Reach, Result, parse_subject};
 use crate::store::{
     Entries, Entry, EntryFilter, EntryPlace, Known, OrgId, RowPick, Signed, State, Tally, Touch,
@@ -60,6 +61,16 @@ pub struct QueuePick {
     pub id: ResourceId,
     /// As it was listed; none: as it is now.
     pub mark: Option<i64>,
+}
+
+/// A connector as whoever looks at the queue needs to know it.
+#[derive(Clone, Debug)]
+pub struct QueueConnector {
+    pub name: String,
+    /// As `status` has it.
+    pub state: &'static str,
+    /// It is told of each change, and not only of the result.
+    pub every_event: bool,
 }
 
 /// A resource and the organization that it is of.
@@ -146,6 +157,43 @@ impl Operator {
         Ok(entries)
     }
 
+    /// Connectors that have to do with somebody within reach, by name.
+    pub async fn queue_connectors(&self, reach: &Reach) -> Result<Vec<QueueConnector>> {
+        let runtime = self.runtime.load_full();
+        let counted = self.store.counted(self.within(reach, None)?).await?;
+        let mut rows = self.store.connectors().await?;
+        rows.retain(|row| {
+            let mut configured = runtime.config.connectors.iter();
+            let serves = configured.find(|config| config.name == row.name).is_some_and(|config| {
+                config.organizations.iter().any(|organization| reach.contains(&organization.key))
+            });
+            serves
+                || *reach == Reach::Everywhere
+                || counted.iter().any(|counted| counted.connector == row.id)
+        });
+        let mut connectors: Vec<QueueConnector> = rows
+            .iter()
+            .map(|row| QueueConnector {
+                name: row.name.clone(),
+                state: state_of(&runtime, row).word,
+                every_event: runtime.is_every_event(&row.name),
+            })
+            .collect();
+        connectors.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(connectors)
+    }
+
+    /// These rows as they are now, without those that are gone.
+    pub async fn queue_picked(&self, reach: &Reach, picks: &[QueuePick]) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for row in self.rows(reach, picks)? {
+            let (connector, resource) = (Some(row.connector), Some(row.key));
+            let one = EntryFilter { connector, resource, limit: 1, ..EntryFilter::default() };
+            entries.extend(self.store.entries(one).await?.entries);
+        }
+        Ok(entries)
+    }
+
     /// Due now, counted afresh. How many rows.
     pub async fn retry(&self, actor: &Actor, reach: &Reach, query: &QueueQuery) -> Result<u64> {
         if query.state.as_deref() == Some(State::Held.word()) {
@@ -215,25 +263,31 @@ impl Operator {
         touch: Touch,
         signed: Signed,
     ) -> Result<Vec<Touched>> {
-        if picks.len() > PICKS {
-            let message = format!("that is more than {PICKS} entries at once");
-            return Err(OperatorError::Invalid(message));
-        }
-        let mut rows = Vec::new();
-        for QueuePick { connector, organization, kind, id, mark } in picks {
-            self.within(reach, Some(organization))?;
-            let organization = organization.as_str().into();
-            rows.push(RowPick {
-                connector: self.connector(connector)?,
-                key: ResourceKey { organization, kind: *kind, id: *id },
-                mark: *mark,
-            });
-        }
+        let rows = self.rows(reach, picks)?;
         let (actor, action) = (signed.by.clone(), signed.action);
         let touched = self.store.touch_picked(rows, touch, signed, self.clock.now()).await?;
         let done = touched.iter().filter(|touched| **touched == Touched::Done).count();
         tracing::info!(actor = actor.name(), action, rows = done, "done by a person");
         Ok(touched)
+    }
+
+    /// None of them is of an organization that is out of reach.
+    fn rows(&self, reach: &Reach, picks: &[QueuePick]) -> Result<Vec<RowPick>> {
+        if picks.len() > PICKS {
+            let message = format!("that is more than {PICKS} entries at once");
+            return Err(OperatorError::Invalid(message));
+        }
+        let row = |pick: &QueuePick| {
+            let QueuePick { connector, organization, kind, id, mark } = pick;
+            self.within(reach, Some(organization))?;
+            let organization = organization.as_str().into();
+            Ok(RowPick {
+                connector: self.connector(connector)?,
+                key: ResourceKey { organization, kind: *kind, id: *id },
+                mark: *mark,
+            })
+        };
+        picks.iter().map(row).collect()
     }
 
     pub(super) async fn touch(

@@ -1,5 +1,7 @@
 //! Where a connector stands with one resource, and what a person can do about it.
 
+use jiff::Timestamp;
+use scim_relay_sdk::scim::{ResourceId, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{Operator, OperatorError, Result};
@@ -19,6 +21,18 @@ pub struct QueueEntry {
     pub advice: Vec<String>,
 }
 
+/// Where a connector stands with a resource.
+#[derive(Clone, Debug)]
+pub enum Stands {
+    Waits(Box<QueueEntry>),
+    /// Nothing waits; when it was delivered last, if it was.
+    InLine {
+        kind: ResourceKind,
+        id: ResourceId,
+        at: Option<Timestamp>,
+    },
+}
+
 impl Operator {
     /// What waits of a resource at a connector.
     pub async fn queue_entry(
@@ -27,6 +41,25 @@ impl Operator {
         organization: Option<&str>,
         resource: &str,
     ) -> Result<QueueEntry> {
+        match self.queue_stand(connector, organization, resource).await? {
+            Stands::Waits(entry) => Ok(*entry),
+            Stands::InLine { at: last, .. } => Err(OperatorError::NotFound(format!(
+                "nothing of {resource} waits at {connector}: {}",
+                match last {
+                    Some(last) => format!("it was brought in line at {last:.0}"),
+                    None => "either it is in line or it is none of this connector's".to_owned(),
+                }
+            ))),
+        }
+    }
+
+    /// What waits of a resource at a connector, or since when nothing does.
+    pub async fn queue_stand(
+        &self,
+        connector: &str,
+        organization: Option<&str>,
+        resource: &str,
+    ) -> Result<Stands> {
         let id = self.connector(connector)?;
         let found = self.resolve(organization, resource).await?;
         let standings = self.store.standings(found.known.stored.row).await?;
@@ -36,14 +69,8 @@ impl Operator {
             Some(standing) => (standing.link, standing.waits, standing.password),
         };
         let Some(waits) = waits else {
-            let last = link.and_then(|link| link.applied_at);
-            return Err(OperatorError::NotFound(format!(
-                "nothing of {resource} waits at {connector}: {}",
-                match last {
-                    Some(last) => format!("it was brought in line at {last:.0}"),
-                    None => "either it is in line or it is none of this connector's".to_owned(),
-                }
-            )));
+            let (kind, id) = (found.kind, found.known.stored.id);
+            return Ok(Stands::InLine { kind, id, at: link.and_then(|link| link.applied_at) });
         };
         let rows = self.store.connectors().await?;
         let row = rows.iter().find(|row| row.id == id);
@@ -51,7 +78,7 @@ impl Operator {
         let state = row.map_or("disabled", |row| super::status::state_of(&runtime, row).word);
         let advice = advice(&waits, state, runtime.is_every_event(connector));
         let connector_state = state.to_owned();
-        Ok(QueueEntry { waits, connector_state, link, password, advice })
+        Ok(Stands::Waits(Box::new(QueueEntry { waits, connector_state, link, password, advice })))
     }
 }
 

@@ -101,6 +101,8 @@ pub struct Entry {
     pub id: ResourceId,
     /// userName or displayName, as it is now.
     pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub display_name: Option<String>,
     pub state: State,
     pub reason: String,
     pub attempts: u32,

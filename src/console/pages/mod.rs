@@ -4,6 +4,7 @@ mod connectors;
 pub(super) mod overview;
 mod people;
 mod preferences;
+mod queue;
 mod sign_in;
 mod welcome;
 
@@ -20,4 +21,5 @@ pub(super) fn routes() -> Router<Console> {
         .merge(preferences::routes())
         .merge(sign_in::routes())
         .merge(welcome::routes())
+        .merge(queue::routes())
 }

@@ -226,6 +226,7 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
     .and_then(|mut s| {
         s.query_row([connector, resource], |row| {
             let body: String = row.get(4)?;
+            let names = rows::Names::of(&body).unwrap_or_default();
             let organization = OrgId(row.get(1)?);
             let state: usize = row.get(5)?;
             Ok(Entry {
@@ -233,7 +234,8 @@ pub(super) fn entry(c: &Connection, connector: i64, resource: i64, keys: &Keys) 
                 organization: keys.get(&organization).map(ToString::to_string).unwrap_or_default(),
                 kind: kind_of(row.get(2)?),
                 id: rows::public_id(row.get(3)?),
-                name: rows::name(&body).unwrap_or_default(),
+                name: names.user_name.or_else(|| names.display_name.clone()).unwrap_or_default(),
+                display_name: names.display_name,
                 state: State::ALL.get(state).copied().unwrap_or(State::Pending),
                 reason: row.get(6)?,
                 attempts: row.get(7)?,

@@ -91,7 +91,7 @@ pub(super) fn meta(stored: &Stored) -> Value {
 }
 
 /// The names in a body, without a tree of all the rest.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Names {
     pub(super) display_name: Option<String>,
