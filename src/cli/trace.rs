@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use scim_relay::clock::{Clock as _, SystemClock};
 use scim_relay::operator::words::{number, relative};
-use scim_relay::operator::{Concern, MOST, Stand, Trace, Traceable, Traced};
+use scim_relay::operator::{Change, Concern, Difference, MOST, Stand, Trace, Traceable, Traced};
+
+use scim_relay::store::{AuditRow, Move};
 
 use super::client::{address, query};
 use super::output::{Screen, Style, tame};
@@ -71,6 +73,14 @@ fn page(story: &Trace, screen: &Screen, now: Timestamp) -> String {
     text.push_str(&requests(story, screen, now));
     text.extend(["\n", &heading("What changed", screen)]);
     text.push_str(&changes(story, now));
+    if !story.moves.is_empty() {
+        text.extend(["\n", &heading("Groups that they came into and left", screen)]);
+        text.push_str(&moves(story, now));
+    }
+    let acts = acts(story, now);
+    if !acts.is_empty() {
+        text.extend(["\n", &heading("What people did", screen), &acts]);
+    }
     text.extend(["\n", &heading("Where it stands", screen)]);
     if story.connectors.is_empty() {
         text.push_str("  There are no connectors.\n");
@@ -159,6 +169,7 @@ fn changes(story: &Trace, now: Timestamp) -> String {
     }
     let mut text = earlier(story.more_changes, "changes");
     for change in &story.changes {
+        let Change { row: change, differences } = change;
         let by = change.token.as_ref().map_or_else(String::new, |token| format!(", by {token}"));
         let what = match change.verb.word() {
             "updated" if !change.attributes.is_empty() => {
@@ -174,6 +185,15 @@ fn changes(story: &Trace, now: Timestamp) -> String {
         )]);
         let rest = wrapped(&tame(&format!("{what}{by}")), COLUMN);
         text.push_str(rest.trim_start());
+        for Difference { path, before, after, .. } in differences {
+            let [before, after] = [before, after].map(|value| {
+                value.as_ref().map_or("nothing".to_owned(), |text| format!("\"{text}\""))
+            });
+            text.push_str(&wrapped(&tame(&format!("{path}: {before} to {after}")), COLUMN));
+        }
+        if change.crowd {
+            text.push_str(&wrapped("many members came or left", COLUMN));
+        }
         for (word, members) in [("joined", &change.joined), ("left", &change.left)] {
             if let Some(names) = entry::names(members) {
                 text.push_str(&wrapped(&tame(&format!("{word}: {names}")), COLUMN));
@@ -181,6 +201,29 @@ fn changes(story: &Trace, now: Timestamp) -> String {
         }
     }
     text
+}
+
+fn moves(story: &Trace, now: Timestamp) -> String {
+    let line = |one: &Move| {
+        let group = one.group.as_ref().map_or("a group that is no more", |group| &group.name);
+        let word = if one.left { "left" } else { "joined" };
+        happened(one.at, now, &format!("{word} {group}"))
+    };
+    story.moves.iter().rev().map(line).collect()
+}
+
+fn acts(story: &Trace, now: Timestamp) -> String {
+    let line = |one: &AuditRow| {
+        let why = one.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        happened(one.at, now, &format!("{} by {}, {}{why}", one.action, one.actor, one.subject))
+    };
+    let done = story.acts.iter().rev().filter(|one| one.action != "trace.read");
+    done.map(line).collect()
+}
+
+fn happened(at: Timestamp, now: Timestamp, what: &str) -> String {
+    let rest = wrapped(&tame(what), COLUMN);
+    format!("  {}  {:>10}          {}", local(at), relative(now, at), rest.trim_start())
 }
 
 fn earlier(more: bool, what: &str) -> String {

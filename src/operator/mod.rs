@@ -7,6 +7,7 @@
 mod accounts;
 mod attention;
 mod connectors;
+mod facts;
 mod forget;
 mod glance;
 mod held;
@@ -52,6 +53,7 @@ pub use accounts::{
     Welcomed,
 };
 pub use connectors::{ConnectorLine, Pausing};
+pub use facts::{Difference, Fact};
 pub use glance::{Bells, Glance};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use integrations::{Integration, Reachability};
@@ -68,7 +70,8 @@ pub use status::{
 };
 pub use tokens::{LONGEST_NAME, NewTokenRequest, Rotation, TokenLine};
 pub use trace::{
-    Concern, GroupOf, MOST, MailSent, Stand, Trace, TraceQuery, Traceable, Traced, TracedRequest,
+    Change, Concern, GroupOf, MOST, MailSent, Stand, Trace, TraceQuery, Traceable, Traced,
+    TracedRequest,
 };
 pub use view::{Behaviour, ConnectorView, Share};
 

@@ -5,7 +5,7 @@ use scim_relay_sdk::scim::{Attributes, ResourceId, ResourceKind, user_name};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Operator, Reach, Result};
+use super::{Operator, OperatorError, Reach, Result};
 use crate::store::{Found, Hit, Place, Search, State, Typed};
 
 /// People and groups on a page.
@@ -67,7 +67,34 @@ impl Operator {
             kind: query.kind,
             organizations: self.within(reach, query.organization.as_deref())?,
             place: query.place,
+            group: None,
         };
+        self.page_of(search, query).await
+    }
+
+    /// Members of a group that lives, of whom this is true.
+    pub async fn members(
+        &self,
+        organization: &str,
+        group: ResourceId,
+        query: &PeopleQuery,
+    ) -> Result<PeoplePage> {
+        let of = self.organization(organization)?;
+        let kind = ResourceKind::Group;
+        let group = self.store.get(of, kind, group).await?.ok_or_else(|| {
+            OperatorError::NotFound(format!("{organization} has no group `{group}`"))
+        })?;
+        let search = Search {
+            typed: Typed::parse(&query.typed),
+            kind: query.kind,
+            organizations: Some(vec![of]),
+            place: query.place,
+            group: Some(group.row),
+        };
+        self.page_of(search, query).await
+    }
+
+    async fn page_of(&self, search: Search, query: &PeopleQuery) -> Result<PeoplePage> {
         let offset = query.page.saturating_mul(query.limit);
         let Found { total, more, hits } = self.store.find(search, offset, query.limit).await?;
         let names: Vec<(String, String)> = self.organizations();

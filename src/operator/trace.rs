@@ -5,21 +5,24 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{Permit, Resource, Semantics};
+use scim_relay_sdk::connector::{Permit, Resource, Semantics, Verb};
 use scim_relay_sdk::scim::{
-    Attributes, Membership, Relation, ResourceId, ResourceKey, ResourceKind, user_name,
+    Attributes, Membership, Projection, Relation, ResourceId, ResourceKey, ResourceKind, Schemas,
+    user_name,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::facts::{Difference, Fact, differences, facts};
+use super::people::called;
 use super::preview::imagined;
 use super::standing::advice;
 use super::status::{StateOf, state_of};
 use super::{Actor, Operator, OperatorError, Result, Runtime};
 use crate::delivery::{self, LaneSettings, Try};
 use crate::store::{
-    Claim, ConnectorRow, Known, LinkRow, LogRow, OnceKey, OrgId, RequestRow, RowId, Scribe,
-    Standing, Stored, Waiting,
+    AuditRow, Claim, ConnectorRow, Known, LinkRow, LogRow, Move, OnceKey, OrgId, RequestRow, RowId,
+    Scribe, Standing, Stored, Waiting,
 };
 
 /// Changes and requests on a page, at most.
@@ -62,6 +65,10 @@ pub struct Trace {
     /// userName or a group's displayName, as it is or last was.
     pub name: String,
     pub display_name: Option<String>,
+    /// As people say it.
+    pub called: String,
+    /// As the provider has it, in words.
+    pub facts: Vec<Fact>,
     pub external_id: Option<String>,
     pub active: Option<bool>,
     pub created: Timestamp,
@@ -80,9 +87,22 @@ pub struct Trace {
     /// There are earlier ones.
     pub more_requests: bool,
     /// What changed, oldest first.
-    pub changes: Vec<LogRow>,
+    pub changes: Vec<Change>,
     pub more_changes: bool,
+    /// Which groups a person came into and left, newest first.
+    pub moves: Vec<Move>,
+    /// What people did about it, or looked at, newest first.
+    pub acts: Vec<AuditRow>,
     pub connectors: Vec<Stand>,
+}
+
+/// A change, and what it made of the attributes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Change {
+    #[serde(flatten)]
+    pub row: LogRow,
+    /// Of an update, as far as the log goes back.
+    pub differences: Vec<Difference>,
 }
 
 /// A group that a person is in.
@@ -176,9 +196,10 @@ impl Operator {
         }
         let known = found.remove(0);
         let subject = format!("{}/{}", query.kind, known.stored.id);
-        self.note(actor, "trace.read", Some(organization), subject, None).await?;
         let namesakes = found.iter().map(traceable).collect();
         let story = self.story(organization, id, known, namesakes).await?;
+        // Behind the story, which does not tell of itself.
+        self.note(actor, "trace.read", Some(organization), subject, None).await?;
         Ok(Traced::Story(Box::new(story)))
     }
 
@@ -203,7 +224,14 @@ impl Operator {
         let (requests, more_requests) = last(about);
         let mut log = self.store.log(of, stored.row, MOST + 1).await?;
         log.reverse();
+        let types = self.types(organization, stored.kind);
+        let before = log.first().filter(|_| log.len() > MOST).map(|row| row.body.clone());
         let (changes, more_changes) = last(log);
+        let moves = match stored.kind {
+            ResourceKind::User => self.store.moves(stored.row, MOST).await?,
+            ResourceKind::Group => Vec::new(),
+        };
+        let acts = self.store.acts_about(organization, stored.id, MOST).await?;
         let as_it_is =
             deleted.is_none().then(|| (with_meta(attributes.clone(), &stored), &*groups));
         let connectors = self.stands(organization, of, &stored, as_it_is, &changes).await?;
@@ -219,6 +247,8 @@ impl Operator {
             id: stored.id,
             name,
             display_name: text("displayName"),
+            called: called(&attributes),
+            facts: facts(&shown(&stored.body, types.as_ref())),
             external_id: text("externalId"),
             active: attributes.get("active").and_then(Value::as_bool),
             created: stored.created,
@@ -230,10 +260,19 @@ impl Operator {
             namesakes,
             requests: requests.into_iter().map(traced).collect(),
             more_requests,
-            changes,
+            changes: told(changes, before.as_deref(), types.as_ref()),
             more_changes,
+            moves,
+            acts,
             connectors,
         })
+    }
+
+    /// What resources of a kind may hold; none, where the organization is gone.
+    fn types(&self, organization: &str, kind: ResourceKind) -> Option<Types> {
+        let runtime = self.runtime.load();
+        let known = runtime.config.organizations.get(organization)?;
+        Some(Types { schemas: Arc::clone(&known.info.schemas), kind })
     }
 
     /// The groups of a person, or how many members a group has.
@@ -319,6 +358,39 @@ impl Operator {
         }
         Ok(mails)
     }
+}
+
+/// What a kind of an organization's resources may hold.
+struct Types {
+    schemas: Arc<Schemas>,
+    kind: ResourceKind,
+}
+
+/// The attributes in a body, without what its schemas never return.
+fn shown(body: &str, types: Option<&Types>) -> Attributes {
+    let mut attributes: Attributes = serde_json::from_str(body).unwrap_or_default();
+    match types {
+        Some(types) => Projection::default().apply(&mut attributes, types.schemas.of(types.kind)),
+        // What nobody knows any more may have been secret.
+        None => attributes.clear(),
+    }
+    attributes
+}
+
+/// Changes with what each made of the one before.
+fn told(changes: Vec<LogRow>, before: Option<&str>, types: Option<&Types>) -> Vec<Change> {
+    let mut before = before.map(|body| facts(&shown(body, types)));
+    let mut told = Vec::with_capacity(changes.len());
+    for row in changes {
+        let after = facts(&shown(&row.body, types));
+        let differences = match (&before, row.verb) {
+            (Some(before), Verb::Updated) => differences(before, &after),
+            _ => Vec::new(),
+        };
+        told.push(Change { row, differences });
+        before = Some(after);
+    }
+    told
 }
 
 /// Whether it is a connector's business; `as_it_is`, if it was not deleted.

@@ -82,6 +82,14 @@ pub trait People: Send + Sync {
     async fn once_look(&self, once: &OnceKey) -> Result<Option<(Timestamp, bool)>>;
     /// What a connector holds something for.
     async fn held_kinds(&self, connector: ConnectorId) -> Result<Vec<HoldKind>>;
+    /// What people did that names a resource, or looked at of it; the last first, of the last few thousand
+    /// things that they did in its organization.
+    async fn acts_about(
+        &self,
+        organization: &str,
+        id: ResourceId,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>>;
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
     async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
     async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
@@ -257,7 +265,13 @@ pub struct LogRow {
     pub attributes: Vec<String>,
     pub joined: Vec<MemberRef>,
     pub left: Vec<MemberRef>,
+    /// So many came or left that nobody is named.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub crowd: bool,
     pub token: Option<String>,
+    /// The resource after it.
+    #[serde(skip)]
+    pub body: String,
 }
 
 /// Somebody came into a group, or left it.

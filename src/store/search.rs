@@ -7,7 +7,7 @@ use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{OrgId, State, Stored};
+use super::{OrgId, RowId, State, Stored};
 
 /// Of a resource, and of what somebody types: more of either is left out.
 const WORDS: usize = 64;
@@ -26,6 +26,8 @@ pub struct Search {
     /// None: all of them.
     pub organizations: Option<Vec<OrgId>>,
     pub place: Option<Place>,
+    /// Members of this group alone; without words and a place, those who were there first come first.
+    pub group: Option<RowId>,
 }
 
 /// Where somebody stands with all connectors together.

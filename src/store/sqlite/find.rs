@@ -9,7 +9,7 @@ use scim_relay_sdk::scim::ResourceKind;
 use super::entries::{self, Keys};
 use super::follow::{of_kind, of_organization};
 use super::{kind_number, rows, sql, time};
-use crate::store::{Found, Hit, MOST_FOUND, OrgId, Place, Result, Search, State, Typed};
+use crate::store::{Found, Hit, MOST_FOUND, OrgId, Place, Result, RowId, Search, State, Typed};
 
 /// Rows that are looked at for one answer; of the log, for who changed last.
 const LOOKED_AT: usize = 5_000;
@@ -41,10 +41,16 @@ pub(super) fn find(
             more = looking.in_states(&[State::Held, State::Parked])?;
             looking.by_change()?
         }
-        (None, Some(Place::InLine) | None) => {
-            looking.changed_last(limit)?;
-            looking.by_change()?
-        }
+        (None, Some(Place::InLine) | None) => match search.group {
+            Some(group) => {
+                more = looking.members(group)?;
+                looking.found.into_iter().map(|(resource, _)| resource).collect()
+            }
+            None => {
+                looking.changed_last(limit)?;
+                looking.by_change()?
+            }
+        },
     };
     let connectors = connectors(c)?;
     let page = found.iter().skip(offset).take(limit);
@@ -69,7 +75,7 @@ impl Looking<'_> {
         while let Some(row) = rows.next().map_err(sql)? {
             looked_at += 1;
             let resource: i64 = row.get(0).map_err(sql)?;
-            if self.search.place.is_some_and(|place| Some(place) != self.place(resource).ok()) {
+            if !self.is_in_group(resource)? || !self.is_in_place(resource)? {
                 continue;
             }
             if self.found.len() == MOST_FOUND {
@@ -99,9 +105,29 @@ impl Looking<'_> {
         terms.join(" AND ")
     }
 
-    fn place(&self, resource: i64) -> Result<Place> {
+    fn is_in_place(&self, resource: i64) -> Result<bool> {
+        let Some(place) = self.search.place else { return Ok(true) };
         let waits = waits(self.c, resource, &self.connectors)?;
-        Ok(Place::of(waits.into_iter().map(|(_, state)| state)))
+        Ok(Place::of(waits.into_iter().map(|(_, state)| state)) == place)
+    }
+
+    /// A group's first, who stand where they should.
+    fn members(&mut self, group: RowId) -> Result<bool> {
+        let members: Vec<i64> = self
+            .c
+            .prepare_cached(FIRST_MEMBERS)
+            .and_then(|mut s| s.query_map(params![group.0, LOOKED_AT], |row| row.get(0))?.collect())
+            .map_err(sql)?;
+        let looked_at = members.len();
+        for member in members {
+            if self.is_one(member)? {
+                if self.found.len() == MOST_FOUND {
+                    return Ok(true);
+                }
+                self.found.push((member, String::new()));
+            }
+        }
+        Ok(looked_at == LOOKED_AT)
     }
 
     /// Those of whom something is in one of these states.
@@ -170,10 +196,21 @@ impl Looking<'_> {
             })
             .map_err(sql)?;
         let Some((organization, kind)) = found else { return Ok(false) };
-        let Search { organizations, kind: wanted, place, .. } = self.search;
+        let Search { organizations, kind: wanted, .. } = self.search;
         Ok(organizations.as_ref().is_none_or(|all| all.contains(&OrgId(organization)))
             && wanted.is_none_or(|wanted| kind_number(wanted) == kind)
-            && (place.is_none() || *place == Some(self.place(resource)?)))
+            && self.is_in_group(resource)?
+            && self.is_in_place(resource)?)
+    }
+
+    fn is_in_group(&self, resource: i64) -> Result<bool> {
+        let Some(group) = self.search.group else { return Ok(true) };
+        self.c
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = ?1 AND member_id = ?2)",
+            )
+            .and_then(|mut s| s.query_row([group.0, resource], |row| row.get(0)))
+            .map_err(sql)
     }
 
     /// In the order of their changes, the last one first.
@@ -194,6 +231,8 @@ impl Looking<'_> {
 
 pub(super) const MATCH: &str =
     "SELECT rowid, words FROM search WHERE search MATCH ?1 ORDER BY rowid LIMIT ?2";
+pub(super) const FIRST_MEMBERS: &str =
+    "SELECT member_id FROM member WHERE group_id = ?1 ORDER BY member_id LIMIT ?2";
 pub(super) const NEWEST_CHANGES: &str = "SELECT resource FROM change ORDER BY seq DESC LIMIT ?1";
 pub(super) const NEWEST_RESOURCES: &str = "
     SELECT id FROM resource INDEXED BY resource_living

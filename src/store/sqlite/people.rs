@@ -162,6 +162,16 @@ impl People for SqliteStore {
         self.readers.look_up(|c| held::kinds(c, connector)).await
     }
 
+    async fn acts_about(
+        &self,
+        organization: &str,
+        id: ResourceId,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>> {
+        let organization = organization.to_owned();
+        self.readers.read(move |c| standing::acts_about(c, &organization, id, limit)).await
+    }
+
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>> {
         self.readers.read(move |c| tokens::audit_log(c, limit)).await
     }

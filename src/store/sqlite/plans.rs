@@ -313,6 +313,8 @@ fn people_are_found_and_followed_without_looking_at_everyone() {
     check(follow::CHANGES, &["change USING INTEGER PRIMARY KEY (rowid>?)"]);
     check(follow::THERE, &["resource USING INTEGER PRIMARY KEY (rowid>?)"]);
     check(follow::MOVES, &["moved_member (member=?)"]);
+    check(find::FIRST_MEMBERS, &["PRIMARY KEY (group_id=?)"]);
+    check(standing::ACTS_ABOUT, &["audit_organization (organization=?)"]);
     check(find::NEWEST_RESOURCES, &["resource_living (organization=? AND kind=?)"]);
     let (_folder, c) = database();
     // By the words, and in the order of the index.

@@ -383,7 +383,9 @@ pub(super) fn log_from(
 }
 
 const LOG: &str = "
-    SELECT c.seq, c.verb, c.at, c.attributes, c.joined, c.departed, t.name
+    SELECT c.seq, c.verb, c.at, c.attributes, iif(octet_length(c.joined) > 65536, NULL, c.joined),
+           iif(octet_length(c.departed) > 65536, NULL, c.departed), t.name, c.body, c.sum,
+           max(octet_length(coalesce(c.joined, '')), octet_length(coalesce(c.departed, ''))) > 65536
     FROM change c LEFT JOIN token t ON t.id = c.token";
 
 fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
@@ -394,7 +396,9 @@ fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
         attributes: names(&row.get::<_, String>(3)?),
         joined: references(row.get(4)?),
         left: references(row.get(5)?),
+        crowd: row.get(9)?,
         token: row.get(6)?,
+        body: rows::whole(row, 7)?,
     })
 }
 

@@ -7,7 +7,9 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKind, fold};
 
 use super::entries::{self, Keys};
 use super::{kind_number, kind_of, links, resources, rows, sql, time};
-use crate::store::{ConnectorId, Known, LinkRow, Named, OrgId, Result, RowId, Standing, Waiting};
+use crate::store::{
+    AuditRow, ConnectorId, Known, LinkRow, Named, OrgId, Result, RowId, Standing, Waiting,
+};
 
 /// Who has a name; and how many are told that had it.
 const FORMER: usize = 20;
@@ -185,3 +187,36 @@ pub(super) fn name_of(c: &Connection, resource: i64) -> Result<Option<Named>> {
         })
         .map_err(sql)
 }
+
+/// Rows of the audit log that are looked at.
+const ACTS: usize = 5_000;
+
+pub(super) fn acts_about(
+    c: &Connection,
+    organization: &str,
+    id: ResourceId,
+    limit: usize,
+) -> Result<Vec<AuditRow>> {
+    c.prepare_cached(ACTS_ABOUT)
+        .and_then(|mut s| {
+            s.query_map(params![organization, ACTS, id.to_string(), limit], |row| {
+                Ok(AuditRow {
+                    at: time(row.get(0)?),
+                    actor: row.get(1)?,
+                    from: row.get(2)?,
+                    action: row.get(3)?,
+                    organization: row.get(4)?,
+                    subject: row.get(5)?,
+                    detail: row.get(6)?,
+                })
+            })?
+            .collect()
+        })
+        .map_err(sql)
+}
+
+pub(super) const ACTS_ABOUT: &str = "
+    SELECT at, actor, origin, action, organization, subject, detail
+    FROM (SELECT * FROM audit INDEXED BY audit_organization
+          WHERE organization = ?1 ORDER BY id DESC LIMIT ?2)
+    WHERE instr(subject, ?3) OR instr(detail, ?3) LIMIT ?4";

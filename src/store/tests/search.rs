@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::kit::{Kit, linked, parked};
 use crate::store::{
-    Content, Lookups, MOST_FOUND, OrgId, People, Place, Search, State, Store, Stored, Typed,
+    AuditRow, Content, Lookups, MOST_FOUND, OrgId, People, Place, Search, State, Store, Stored,
+    Typed,
 };
 
 fn person(user_name: &str, display_name: &str) -> Content {
@@ -215,4 +216,56 @@ async fn who_came_into_a_group_and_left_it_is_told_by_member_however_many_came_a
     kit.pass(std::time::Duration::from_hours(1));
     while kit.store.prune(kit.now(), kit.now()).await.unwrap().more {}
     assert!(kit.store.moves(last.row, 10).await.unwrap().is_empty(), "what is too old is gone");
+}
+
+#[tokio::test]
+async fn a_groups_members_are_told_in_pages_by_name_and_by_where_they_stand() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let kari = new(&kit, "kari", "Kari").await;
+    let karl = new(&kit, "karl", "Karl").await;
+    let choir = kit.group("Choir", &[&karl, &kari]).await;
+    new(&kit, "karin", "Karin").await;
+    follow(&kit).await;
+    let of = |search: Search| Search { group: Some(choir.row), ..search };
+    assert_eq!(found(&kit, of(Search::default())).await, "Kari, Karl");
+    assert_eq!(found(&kit, of(typed("karl"))).await, "Karl");
+    assert_eq!(found(&kit, of(typed("karin"))).await, "");
+    for one in [&kari, &choir] {
+        let claim = kit.claim_of(dir, one).await.unwrap();
+        kit.settle(&claim, linked(&one.id.to_string())).await;
+    }
+    for (place, expected) in
+        [(Place::InLine, "Kari"), (Place::Underway, "Karl"), (Place::Human, "")]
+    {
+        for search in [Search::default(), typed("kar")] {
+            let search = of(Search { place: Some(place), ..search });
+            assert_eq!(found(&kit, search).await, expected, "{place:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_people_did_about_somebody_is_told_and_nothing_of_others() {
+    let kit = Kit::new().await;
+    let (kari, karl) = (kit.user("kari").await, kit.user("karl").await);
+    for (subject, organization) in [
+        (format!("dir User/{}", kari.id), super::kit::NORTH),
+        (format!("User/{}", karl.id), super::kit::NORTH),
+        (format!("User/{}", kari.id), super::kit::SOUTH),
+    ] {
+        let row = AuditRow {
+            at: kit.now(),
+            actor: "ingrid".to_owned(),
+            from: None,
+            action: "queue.skip".to_owned(),
+            organization: Some(organization.to_owned()),
+            subject,
+            detail: Some("a reason".to_owned()),
+        };
+        kit.store.audit(row).await.unwrap();
+    }
+    let acts = kit.store.acts_about(super::kit::NORTH, kari.id, 10).await.unwrap();
+    assert_eq!(acts.len(), 1);
+    assert_eq!(acts[0].subject, format!("dir User/{}", kari.id));
 }
