@@ -23,19 +23,19 @@ const SUGGESTED: usize = 8;
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
-    q: String,
+    pub(super) q: String,
     #[serde(default)]
-    org: String,
+    pub(super) org: String,
     #[serde(default)]
-    kind: String,
+    pub(super) kind: String,
     #[serde(default)]
-    state: String,
+    pub(super) state: String,
     #[serde(default)]
-    page: String,
+    pub(super) page: String,
 }
 
 impl Asked {
-    fn query(&self, limit: usize) -> PeopleQuery {
+    pub(super) fn query(&self, limit: usize) -> PeopleQuery {
         PeopleQuery {
             typed: self.typed(),
             kind: match self.kind.as_str() {
@@ -50,7 +50,7 @@ impl Asked {
         }
     }
 
-    fn typed(&self) -> String {
+    pub(super) fn typed(&self) -> String {
         self.q.chars().take(TYPED).collect()
     }
 
@@ -59,26 +59,26 @@ impl Asked {
     }
 
     /// From 1 to the last there can be.
-    fn number(&self) -> usize {
+    pub(super) fn number(&self) -> usize {
         self.page.parse().unwrap_or(1).clamp(1, MOST_FOUND.div_ceil(PEOPLE))
     }
 
     /// The same on another page.
-    fn at(&self, page: usize) -> String {
+    pub(super) fn at(&self, address: &str, page: usize) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (typed, org, kind, state) = (self.typed(), &self.org, &self.kind, &self.state);
         let parts = [("q", &typed), ("org", org), ("kind", kind), ("state", state)];
         let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
         let parts: Vec<String> =
             parts.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        format!("/people?{}&page={page}", parts.join("&")).replace("?&", "?")
+        format!("{address}?{}&page={page}", parts.join("&")).replace("?&", "?")
     }
 }
 
 #[derive(Serialize)]
 pub(super) struct People {
     typed: String,
-    kind: String,
+    pub(super) kind: String,
     state: String,
     lines: Vec<Line>,
     total: usize,
@@ -98,15 +98,16 @@ impl Content for People {
     const TEMPLATE: &'static str = "people.html";
 }
 
+/// One of them, and where its page is.
 #[derive(Serialize)]
-struct Line {
+pub(super) struct Line {
     address: String,
     #[serde(flatten)]
     one: PersonLine,
 }
 
 impl Line {
-    fn new(one: PersonLine) -> Self {
+    pub(super) fn new(one: PersonLine) -> Self {
         Self { address: address(&one.organization, one.kind, one.id), one }
     }
 }
@@ -136,8 +137,8 @@ impl People {
             state: asked.state.clone(),
             from: from + 1,
             to: from + people.len(),
-            before: (number > 1).then(|| asked.at(number - 1)),
-            after: (from + people.len() < total).then(|| asked.at(number + 1)),
+            before: (number > 1).then(|| asked.at("/people", number - 1)),
+            after: (from + people.len() < total).then(|| asked.at("/people", number + 1)),
             lines: people.into_iter().map(Line::new).collect(),
             total,
             more,
