@@ -88,18 +88,18 @@ fn tell(facts: &mut Vec<Fact>, path: &str, name: &str, value: &Value) {
                     Some(kind) => format!("{} ({kind})", label(name)),
                     None => label(name),
                 };
-                push(facts, place, label, main_value(parts));
+                push(facts, place, label, &main_value(parts));
             }
         }
         Value::Array(values) => {
             let all: Vec<String> = values.iter().map(text).collect();
-            push(facts, path.to_owned(), label(name), all.join(", "));
+            push(facts, path.to_owned(), label(name), &all.join(", "));
         }
-        value => push(facts, path.to_owned(), label(name), text(value)),
+        value => push(facts, path.to_owned(), label(name), &text(value)),
     }
 }
 
-fn push(facts: &mut Vec<Fact>, path: String, label: String, value: String) {
+fn push(facts: &mut Vec<Fact>, path: String, label: String, value: &str) {
     if facts.len() < MOST && !value.is_empty() {
         let mut short: String = value.chars().take(LETTERS).collect();
         if short.len() < value.len() {

@@ -112,6 +112,11 @@ fn each_connector_says_where_it_stands_with_a_person_and_why() {
     relay.has(0, "held", 1);
     relay.has(2, "pending", 0);
 
+    // Who came into which group is told a moment later.
+    let begun = Instant::now();
+    while story(&relay, "ada", 2)["moves"].as_array().unwrap().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "nobody came into a group");
+    }
     insta::assert_snapshot!("in_line", page(&relay, "ada"));
     let bea = story(&relay, "bea", 2);
     assert_eq!(bea["connectors"][0]["waits"]["entry"]["hold_kind"], "removal", "{bea:#}");

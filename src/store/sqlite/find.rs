@@ -41,16 +41,15 @@ pub(super) fn find(
             more = looking.in_states(&[State::Held, State::Parked])?;
             looking.by_change()?
         }
-        (None, Some(Place::InLine) | None) => match search.group {
-            Some(group) => {
+        (None, Some(Place::InLine) | None) => {
+            if let Some(group) = search.group {
                 more = looking.members(group)?;
                 looking.found.into_iter().map(|(resource, _)| resource).collect()
-            }
-            None => {
+            } else {
                 looking.changed_last(limit)?;
                 looking.by_change()?
             }
-        },
+        }
     };
     let connectors = connectors(c)?;
     let page = found.iter().skip(offset).take(limit);

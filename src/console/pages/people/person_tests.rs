@@ -45,6 +45,7 @@ fn waiting(connector: &str, state: State) -> Waiting {
             kind: ResourceKind::User,
             id: id(),
             name: "kari.nordli@lillevik.example".to_owned(),
+            display_name: Some("Kari Nordli".to_owned()),
             state,
             reason: "change".to_owned(),
             attempts: 4,

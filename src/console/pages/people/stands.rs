@@ -104,8 +104,7 @@ fn stand(trace: &Trace, one: &operator::Stand) -> Option<Stand> {
     let is_off = link.is_some_and(|link| link.stage == "deactivated");
     match &one.concern {
         // A connector of others has nothing to do with somebody, and is not named.
-        Concern::Elsewhere if link.is_none() => return None,
-        Concern::NotRunning if link.is_none() => return None,
+        Concern::Elsewhere | Concern::NotRunning if link.is_none() => return None,
         Concern::InScope if is_off => {
             stand.is(Standing::Off, "none", "cross", "Switched off");
             stand.says("The account there is switched off, as the provider says. Applied", applied);
@@ -148,7 +147,7 @@ fn waits(stand: &mut Stand, trace: &Trace, one: &operator::Stand) {
         trace.kind,
         trace.id
     ));
-    stand.error = entry.last_error.clone();
+    stand.error.clone_from(&entry.last_error);
     let is_waiting = !matches!(entry.state, State::Held | State::Parked | State::Scheduled);
     stand.may_retry = waits.delivering.is_none()
         && !entry.rejected

@@ -1,6 +1,7 @@
 //! What happened to somebody, as a timeline: what the provider sent, what systems did, what people
 //! did. Newest first, by days as their reader has them.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ pub(super) fn days(trace: &Trace, reader: &Reader) -> Vec<Day> {
     delivered(trace, &mut events);
     done(trace, reader, &mut events);
     // What comes later in a second stays above: a cause is told before what came of it.
-    events.sort_by(|one, other| other.at.cmp(&one.at));
+    events.sort_by_key(|event| Reverse(event.at));
     events.truncate(MOST);
     let mut days: Vec<Day> = Vec::new();
     for event in events {
@@ -119,7 +120,7 @@ fn changed(trace: &Trace, change: &Change) -> Vec<Event> {
     }
     let only_moved = differences.is_empty() && !said.is_empty() && row.verb == Verb::Updated;
     if only_moved && row.attributes.is_empty() {
-        event.title = "Changed the members".to_owned();
+        "Changed the members".clone_into(&mut event.title);
     }
     event.text = (!said.is_empty()).then(|| said.join(" "));
     event.link = trace
@@ -141,12 +142,11 @@ fn names(members: &[MemberRef]) -> String {
         let name = member.display.as_ref().or(member.user_name.as_ref());
         name.cloned().unwrap_or_else(|| member.value.clone())
     };
-    let mut text = members.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
-    if members.len() > NAMED {
-        let more = words::number((members.len() - NAMED) as u64);
-        text.push_str(&format!(" and {more} more"));
+    let named = members.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    match members.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {} more", words::number(more as u64)),
     }
-    text
 }
 
 /// What the relay did not take.

@@ -155,11 +155,11 @@ fn well(subject: &Subject<'_>, stands: &[Stand]) -> Verdict {
     if served == 0 {
         let heading = format!("{name} is for none of the connectors");
         let mut verdict = Verdict::new("none", "info", heading);
-        verdict.meaning = match kind {
+        let why = match kind {
             ResourceKind::User => "Each says below why: what the provider has decides.",
             ResourceKind::Group => "Each says below why.",
-        }
-        .to_owned();
+        };
+        why.clone_into(&mut verdict.meaning);
         return verdict;
     }
     if off == served {
