@@ -179,7 +179,7 @@ impl World {
         let Known { face, kind, .. } = known;
         let name = &face.name;
         let in_scope = known.living
-            && (*kind == ResourceKind::Group || face.student || !line.settings.students);
+            && (*kind == ResourceKind::Group || face.student || !line.in_force.students);
         if !in_scope {
             let closed = mine.iter().all(|entry| !entry.active);
             return rule(closed, || format!("{name} is there"));

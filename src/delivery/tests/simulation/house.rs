@@ -36,9 +36,13 @@ pub(super) struct Line {
     pub(super) serves: Vec<usize>,
     pub(super) concurrency: usize,
     pub(super) settings: Settings,
+    /// What it was last started with: as long as it is disabled, nothing is brought in line.
+    pub(super) in_force: Settings,
     pub(super) id: ConnectorId,
     pub(super) paused: bool,
 }
+
+const SETTINGS: Settings = Settings { enabled: true, students: false, edition: 0 };
 
 /// What a reload may change.
 #[derive(Clone, Copy)]
@@ -118,7 +122,8 @@ impl House {
             target,
             serves: serves.to_vec(),
             concurrency: 1 + chance::throw(4) as usize,
-            settings: Settings { enabled: true, students: false, edition: 0 },
+            settings: SETTINGS,
+            in_force: SETTINGS,
             id: ConnectorId(0),
             paused: false,
         };
@@ -205,6 +210,7 @@ impl House {
             if !line.settings.enabled {
                 continue;
             }
+            line.in_force = line.settings;
             let students = "userType eq \"student\"";
             lanes.push(LaneSettings {
                 id: row.id,
