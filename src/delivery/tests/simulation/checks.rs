@@ -124,7 +124,8 @@ impl World {
         // Time enough for a probe, after which what comes first may fail once more.
         let in_trouble = line.target.desk().was_in_trouble(PROBED);
         let in_trouble = in_trouble || line.target.desk().was_probed(PROMPT);
-        if calm < NOTICED + PROMPT || in_trouble || !life.is_free(line) {
+        let is_held_up = in_trouble || line.target.desk().is_at_its_pace(PROMPT);
+        if calm < NOTICED + PROMPT || is_held_up || !life.is_free(line) {
             return Ok(());
         }
         let prompt = PROMPT.as_millis() as i64;

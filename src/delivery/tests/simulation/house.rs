@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use scim_relay_sdk::connector::{Connector, OrganizationInfo, Scope, Semantics};
+use scim_relay_sdk::connector::{Connector, OrganizationInfo, Rate, Scope, Semantics};
 use scim_relay_sdk::scim::Filter;
 use scim_relay_sdk::testing;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,7 @@ pub(super) struct Line {
     /// Which organizations it serves.
     pub(super) serves: Vec<usize>,
     pub(super) concurrency: usize,
+    pub(super) rate: Option<Rate>,
     pub(super) settings: Settings,
     /// What it was last started with: as long as it is disabled, nothing is brought in line.
     pub(super) in_force: Settings,
@@ -122,6 +123,10 @@ impl House {
             target,
             serves: serves.to_vec(),
             concurrency: 1 + chance::throw(4) as usize,
+            rate: chance::percent(30).then(|| Rate {
+                count: 1 + chance::throw(20) as u32,
+                per: Duration::from_secs(10),
+            }),
             settings: SETTINGS,
             in_force: SETTINGS,
             id: ConnectorId(0),
@@ -205,6 +210,7 @@ impl House {
         for line in &mut self.lines {
             let name = line.target.desk().name;
             line.target.desk().forget_trouble();
+            line.target.desk().set_pace(line.rate, line.concurrency);
             let Some(row) = rows.iter().find(|row| row.name == name) else { continue };
             line.id = row.id;
             if !line.settings.enabled {
@@ -222,7 +228,7 @@ impl House {
                 },
                 organizations: organizations.clone(),
                 concurrency: line.concurrency,
-                rate: None,
+                rate: line.rate,
                 timeout: TIMEOUT,
                 backoff: Backoff {
                     first: Duration::from_secs(5),

@@ -8,6 +8,7 @@
 mod chance;
 mod checks;
 mod directory;
+mod healing;
 mod house;
 mod model;
 mod mood;

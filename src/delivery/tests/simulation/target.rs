@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use scim_relay_sdk::connector::{DeliveryError, Health, Wanted, Work};
+use scim_relay_sdk::connector::{DeliveryError, Health, Rate, Wanted, Work};
 use scim_relay_sdk::scim::ResourceId;
 
 use super::chance;
@@ -36,8 +36,29 @@ struct State {
     /// When it last said that it is in trouble, and when that it is well.
     trouble: Option<Duration>,
     probed: Option<Duration>,
+    pace: Option<Pace>,
+    /// When a delivery begun last, for which leave was asked.
+    came: Option<Duration>,
     panics: u64,
     calls: u64,
+}
+
+/// How often something may come: no more at once than this, and after that one in each `every`.
+struct Pace {
+    most: f64,
+    left: f64,
+    every: Duration,
+    since: Duration,
+}
+
+impl Pace {
+    /// One comes; `false` if that is one too many.
+    fn takes_one(&mut self, now: Duration) -> bool {
+        let earned = (now - self.since).div_duration_f64(self.every);
+        self.left = (self.left + earned).min(self.most) - 1.0;
+        self.since = now;
+        self.left > -0.001
+    }
 }
 
 impl Desk {
@@ -51,6 +72,8 @@ impl Desk {
             tripped: None,
             trouble: None,
             probed: None,
+            pace: None,
+            came: None,
             panics: 0,
             calls: 0,
         };
@@ -73,6 +96,24 @@ impl Desk {
     /// A new lane knows of no trouble.
     pub(super) fn forget_trouble(&self) {
         self.state().tripped = None;
+    }
+
+    /// A lane begins, with this rate. All that it may do at once may have had leave a while before.
+    pub(super) fn set_pace(&self, rate: Option<Rate>, concurrency: usize) {
+        let since = self.record.passed();
+        self.state().pace = rate.map(|rate| {
+            let every = rate.per / rate.count;
+            let most = (1.0 / every.as_secs_f64()).ceil().max(1.0) + concurrency as f64;
+            Pace { most, left: most, every, since }
+        });
+    }
+
+    /// Whether something came within as long as its rate may have kept it away, and a moment.
+    pub(super) fn is_at_its_pace(&self, moment: Duration) -> bool {
+        let now = self.record.passed();
+        let State { pace, came, .. } = &*self.state();
+        let since = came.filter(|_| pace.is_some());
+        since.zip(pace.as_ref()).is_some_and(|(at, pace)| now < at + pace.every + moment)
     }
 
     pub(super) fn panics(&self) -> u64 {
@@ -111,6 +152,10 @@ impl Desk {
         let goes_on = state.attempts.insert(id, work.now) == Some(work.now);
         let alone = state.in_flight.insert(id);
         let before = state.begun.insert(id, age).unwrap_or(age);
+        let too_soon = !goes_on && state.pace.as_mut().is_some_and(|pace| !pace.takes_one(now));
+        if !goes_on {
+            state.came = Some(now);
+        }
         drop(state);
         let what = format!("{}: {} {age}", self.name, told(work));
         self.record.note(&format!(
@@ -122,6 +167,7 @@ impl Desk {
             (paused && !goes_on, "delivered although paused"),
             (tripped && !goes_on, "delivered although the target is in trouble"),
             (!alone, "two deliveries of one resource at once"),
+            (too_soon, "more often than its rate allows"),
             (age < before, "an older state was delivered after a newer one"),
         ] {
             if is {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::slice::Iter;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,6 @@ use uuid::Uuid;
 use super::super::dice::Dice;
 use super::house::{House, Life, Line, Target};
 use super::model::{Face, Known, Model};
-use super::mood::Mood;
 use super::steps::{Person, Step, What, Write};
 use crate::store::{
     Actor, Deletion, Entry, EntryFilter, Origin, People, Pick, Reason, RowId, State, Store, Touch,
@@ -80,7 +80,7 @@ impl World {
         Ok(End::Over)
     }
 
-    fn disturbed(&mut self) {
+    pub(super) fn disturbed(&mut self) {
         self.calm = self.house.record.passed();
     }
 
@@ -135,7 +135,7 @@ impl World {
                         line.settings.students ^= has_scope;
                     }
                 }
-                self.house.reload(life).await;
+                self.reload(life, &mut dice).await;
             }
             What::Person(person) => self.person(life, person, at, &mut dice).await,
             What::Resync => {
@@ -154,6 +154,27 @@ impl World {
             What::Pass(_) | What::Stop | What::Kill => unreachable!("not done here"),
         }
         self.disturbed();
+    }
+
+    /// The provider does not wait for it: a write comes somewhere in the middle.
+    async fn reload(&mut self, life: &mut Life, dice: &mut Dice) {
+        let everybody = self.model.living(ResourceKind::User);
+        let Some(id) = pick(dice, &everybody) else { return self.house.reload(life).await };
+        let known = &self.model.resources[&id];
+        self.titles += 1;
+        let face = Face { title: self.titles.to_string(), ..known.face.clone() };
+        let update = content(id, known.kind, &face);
+        let organization = life.organizations[known.organization];
+        let (store, origin) = (Arc::clone(&life.store), life.origin());
+        let write = async {
+            tokio::time::sleep(Duration::from_millis(dice.throw(500))).await;
+            store.update(organization, update, origin).await
+        };
+        let ((), written) = tokio::join!(self.house.reload(life), write);
+        if matches!(written, Ok(Written::Done { .. })) {
+            self.model.resources.get_mut(&id).expect("it is there").face = face;
+        }
+        self.read_the_log();
     }
 
     async fn drift(&self, life: &Life, at: usize, dice: &mut Dice) {
@@ -286,8 +307,7 @@ impl World {
 
     async fn change(&mut self, life: &Life, id: ResourceId, face: Face) -> bool {
         let known = &self.model.resources[&id];
-        let (kind, content) = (known.kind, Some(face.content(known.kind)));
-        let update = Update { kind, id, expected: None, content, members: Vec::new() };
+        let update = content(id, known.kind, &face);
         let organization = life.organizations[known.organization];
         let written = life.store.update(organization, update, life.origin()).await;
         let done = matches!(written, Ok(Written::Done { .. }));
@@ -382,73 +402,6 @@ impl World {
             self.model.happened(RowId(row), seq, verb);
         }
     }
-
-    /// Everything is in order again, and people see to what waits for them: then all must come
-    /// into line, in a time that the longest wait decides.
-    async fn heal(&mut self, life: &mut Life) -> Result<(), String> {
-        self.house.record.note("-- all is well from here on");
-        self.house.fill_the_disk_for(Duration::ZERO);
-        for at in 0..self.house.lines.len() {
-            self.house.lines[at].target.desk().set_mood(Mood::Perfect);
-            self.house.lines[at].settings.enabled = true;
-        }
-        self.house.reload(life).await;
-        for at in 0..self.house.lines.len() {
-            self.house.pause(life, at, false).await;
-        }
-        self.resync_what_was_skipped(life).await;
-        self.disturbed();
-        let begun = self.house.record.passed();
-        let mut rounds = 0;
-        while !self.is_quiet() {
-            if self.waits_for_a_day(life) {
-                self.house.record.jump(SignedDuration::from_hours(48));
-                self.disturbed();
-            }
-            if self.house.record.passed() > begun + Duration::from_hours(12) {
-                return Err(format!("nothing stands in the way, and yet:\n{}", self.queue()));
-            }
-            self.pass(life, Duration::from_mins(5)).await?;
-            self.check(life)?;
-            rounds += 1;
-            if rounds % 9 == 0 {
-                self.see_to_what_waits(life).await;
-            }
-        }
-        self.check(life)?;
-        self.compare()
-    }
-
-    async fn see_to_what_waits(&self, life: &Life) {
-        for line in &self.house.lines {
-            // Whoever rejected something thinks again.
-            for state in [State::Held, State::Parked] {
-                let (connector, state) = (Some(line.id), Some(state));
-                let some = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
-                let some = life.store.entries(some).await.unwrap().entries;
-                life.decide(line, some.iter().map(key).collect(), Verdict::Approve).await;
-            }
-        }
-        let parked = EntryFilter { state: Some(State::Parked), ..EntryFilter::default() };
-        life.store.touch(parked, Touch::Retry, None, life.now()).await.unwrap();
-    }
-
-    /// What a person gave up stays as it is, until a person says otherwise.
-    async fn resync_what_was_skipped(&mut self, life: &Life) {
-        for (at, id, _) in &self.skipped {
-            let line = &self.house.lines[*at];
-            if let (Target::Directory(directory), Some(known)) =
-                (&line.target, self.model.resources.get(id))
-            {
-                if !known.living {
-                    // Nobody knows any more whose it was, and it may have a name that others want.
-                    directory.tidy_up(*id);
-                }
-                let now = life.now();
-                life.store.mark(line.id, vec![known.row], Reason::Resync, now).await.unwrap();
-            }
-        }
-    }
 }
 
 impl Life {
@@ -456,7 +409,7 @@ impl Life {
         self.clock().now()
     }
 
-    async fn decide(&self, line: &Line, of: Vec<ResourceKey>, verdict: Verdict) {
+    pub(super) async fn decide(&self, line: &Line, of: Vec<ResourceKey>, verdict: Verdict) {
         if let (Target::Directory(directory), Verdict::Approve) = (&line.target, &verdict) {
             directory.removals.approve(of.iter().map(|key| key.id));
         }
@@ -470,7 +423,12 @@ impl Life {
     }
 }
 
-fn key(entry: &Entry) -> ResourceKey {
+fn content(id: ResourceId, kind: ResourceKind, face: &Face) -> Update {
+    let content = Some(face.content(kind));
+    Update { kind, id, expected: None, content, members: Vec::new() }
+}
+
+pub(super) fn key(entry: &Entry) -> ResourceKey {
     let organization = entry.organization.as_str().into();
     ResourceKey { organization, kind: entry.kind, id: entry.id }
 }
