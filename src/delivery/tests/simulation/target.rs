@@ -54,7 +54,7 @@ struct Pace {
 impl Pace {
     /// One comes; `false` if that is one too many.
     fn takes_one(&mut self, now: Duration) -> bool {
-        let earned = (now - self.since).div_duration_f64(self.every);
+        let earned = now.saturating_sub(self.since).div_duration_f64(self.every);
         self.left = (self.left + earned).min(self.most) - 1.0;
         self.since = now;
         self.left > -0.001
