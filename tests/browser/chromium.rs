@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::cookies::Cookie;
 use fantoccini::elements::Element;
 use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -34,6 +36,7 @@ const FLAGS: &[&str] = &[
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--window-size=1440,900",
     // Pictures look the same on every machine.
     "--hide-scrollbars",
     "--force-color-profile=srgb",
@@ -198,25 +201,47 @@ impl Browser {
         url[Position::BeforePath..].to_owned()
     }
 
+    /// Asks for the page again.
+    pub(crate) async fn reload(&self) {
+        self.client.refresh().await.unwrap();
+    }
+
+    /// Waits until it shows a page whose address begins like this.
+    pub(crate) async fn until_at(&self, path: &str) {
+        until(&format!("the browser is at {path}"), async || self.place().await.starts_with(path))
+            .await;
+    }
+
     pub(crate) async fn title(&self) -> String {
         self.client.title().await.unwrap()
     }
 
     // What one reads.
 
-    /// The page's first heading.
-    pub(crate) async fn heading(&self) -> String {
-        self.one(Locator::Css("h1")).await.text().await.unwrap()
+    /// Waits until this stands above the page.
+    pub(crate) async fn until_headed(&self, text: &str) {
+        until(&format!("the page is headed {text:?}"), async || {
+            let heading = self.client.find(Locator::Css("h1")).await;
+            // It may be taken away for the next page while it is read.
+            let heading = async { heading.ok()?.text().await.ok() }.await;
+            heading.is_some_and(|heading| heading.contains(text))
+        })
+        .await;
     }
 
-    /// All that can be read on the page.
+    /// All that can be read on the page; nothing, while it is on its way.
     pub(crate) async fn text(&self) -> String {
-        let body = self.client.find(Locator::Css("body")).await.unwrap();
-        body.text().await.unwrap()
+        let body = self.client.find(Locator::Css("body")).await;
+        async { body.ok()?.text().await.ok() }.await.unwrap_or_default()
     }
 
     pub(crate) async fn reads(&self, text: &str) -> bool {
         self.text().await.contains(text)
+    }
+
+    /// The text of the element with this id.
+    pub(crate) async fn text_of(&self, id: &str) -> String {
+        self.one(Locator::Id(id)).await.text().await.unwrap()
     }
 
     /// Waits until it can be read, without asking for the page again.
@@ -224,48 +249,48 @@ impl Browser {
         until(&format!("the page reads {text:?}"), async || self.reads(text).await).await;
     }
 
-    /// The one element that this selects.
+    /// The one element that this selects, as soon as it is shown.
     pub(crate) async fn one(&self, locator: Locator<'_>) -> Element {
-        let mut shown = self.shown(locator).await;
-        let place = self.place().await;
-        assert_eq!(shown.len(), 1, "how many of {locator:?} are shown on {place}");
+        let mut shown = Vec::new();
+        until(&format!("one {locator:?} is shown"), async || {
+            shown = self.shown(locator).await;
+            shown.len() == 1
+        })
+        .await;
         shown.remove(0)
     }
 
     async fn shown(&self, locator: Locator<'_>) -> Vec<Element> {
         let mut shown = Vec::new();
-        for element in self.client.find_all(locator).await.unwrap() {
-            if element.is_displayed().await.unwrap() {
+        for element in self.client.find_all(locator).await.unwrap_or_default() {
+            if element.is_displayed().await.unwrap_or_default() {
                 shown.push(element);
             }
         }
         shown
     }
 
+    /// What is read in the part of the page with this heading, once it is there.
+    pub(crate) async fn part(&self, heading: &str) -> String {
+        let path = format!("//li[h3[normalize-space(.)={}]]", quoted(heading));
+        self.one(Locator::XPath(&path)).await.text().await.unwrap_or_default()
+    }
+
     // What one does.
 
     /// A link, button or summary by its name, hidden words included.
     pub(crate) async fn click(&self, name: &str) {
-        self.click_in("", name).await;
-    }
-
-    /// The same in the part of the page that has this heading, or the table's row.
-    pub(crate) async fn click_in(&self, part: &str, name: &str) {
-        let within = if part.is_empty() {
-            String::new()
-        } else {
-            let part = quoted(part);
-            format!(
-                "//*[self::section or self::form or self::li or self::tr or self::details]\
-                 [.//*[self::h2 or self::h3 or self::th][contains(normalize-space(.), {part})]]"
-            )
-        };
         let name = quoted(name);
         let path = format!(
-            "{within}//*[self::a or self::button or self::summary]\
+            "//*[self::a or self::button or self::summary]\
              [normalize-space(.)={name} or @aria-label={name}]"
         );
         self.one(Locator::XPath(&path)).await.click().await.unwrap();
+    }
+
+    /// Whatever this selects.
+    pub(crate) async fn click_on(&self, selector: &str) {
+        self.one(Locator::Css(selector)).await.click().await.unwrap();
     }
 
     /// A field by its label.
@@ -284,22 +309,37 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses keys wherever the focus is.
-    pub(crate) async fn press(&self, keys: &str) {
-        let focus = self.client.active_element().await.unwrap();
-        focus.send_keys(keys).await.unwrap();
+    /// Presses a key, wherever the focus is.
+    pub(crate) async fn press(&self, key: Key) {
+        self.strike(char::from(key)).await;
+    }
+
+    /// Types a text, wherever the focus is.
+    pub(crate) async fn type_in(&self, text: &str) {
+        for letter in text.chars() {
+            self.strike(letter).await;
+        }
+    }
+
+    async fn strike(&self, value: char) {
+        let keys = KeyActions::new("keyboard".to_owned());
+        let keys = keys.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+        self.client.perform_actions(keys).await.unwrap();
     }
 
     /// Goes on by the tabulator until this has the focus, by its name.
     pub(crate) async fn tab_to(&self, name: &str) {
         const MANY: usize = 200;
+        let mut passed = Vec::new();
         for _ in 0..MANY {
-            self.press(&String::from(char::from(Key::Tab))).await;
-            if self.focused().await == name {
+            self.press(Key::Tab).await;
+            let focused = self.focused().await;
+            if focused == name {
                 return;
             }
+            passed.push(focused);
         }
-        panic!("{name:?} cannot be reached by the tabulator on {}", self.place().await);
+        panic!("the tabulator does not lead to {name:?} on {}: {passed:#?}", self.place().await);
     }
 
     /// The name of what has the focus, as a screen reader would say it.
@@ -311,6 +351,16 @@ impl Browser {
     }
 
     // What Chromium knows.
+
+    pub(crate) async fn cookies(&self) -> Vec<Cookie<'static>> {
+        self.client.get_all_cookies().await.unwrap()
+    }
+
+    pub(crate) async fn take_cookies(&self, cookies: &[Cookie<'static>]) {
+        for cookie in cookies {
+            self.client.add_cookie(cookie.clone()).await.unwrap();
+        }
+    }
 
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
