@@ -56,6 +56,7 @@ const MOST: usize = 100;
 #[serde(rename_all = "lowercase")]
 pub(super) enum Watched {
     Overview,
+    Integrations,
 }
 
 impl Watched {
@@ -63,6 +64,7 @@ impl Watched {
     fn needs(self) -> Right {
         match self {
             Self::Overview => Right::Operate,
+            Self::Integrations => Right::Tokens,
         }
     }
 
@@ -70,6 +72,7 @@ impl Watched {
     async fn texts(self, console: &Console, viewer: &Viewer, at: &Uri) -> Result<Updates, Trouble> {
         match self {
             Self::Overview => pages::overview::live(console, viewer, at).await,
+            Self::Integrations => pages::integrations::live(console, viewer, at).await,
         }
     }
 }

@@ -10,10 +10,9 @@
 //! wrong becomes a page), CSRF, `within_reach` (no other organization), `count_what_waits` (for the
 //! menu). How a page lives is said in [`live`].
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the pages that use it are being built"))]
-
 mod addresses;
 mod assets;
+mod forms;
 mod icons;
 mod live;
 mod metrics;
@@ -42,6 +41,7 @@ use crate::http::{Health, health_router};
 use crate::metrics::Metrics;
 use crate::operator::Operator;
 
+use forms::Forms;
 use live::Live;
 use notices::{Notice, Notices};
 use reader::Reader;
@@ -54,6 +54,7 @@ struct Console {
     operator: Operator,
     templates: Arc<Environment<'static>>,
     notices: Notices,
+    forms: Forms,
     live: Live,
 }
 
@@ -84,6 +85,7 @@ pub fn router(
         operator,
         templates: Arc::new(templates),
         notices: Notices::default(),
+        forms: Forms::default(),
         live: Live::new(stop, tasks),
     };
     pages::routes()

@@ -2,6 +2,7 @@
 //! English; what stands in them is written as the reader is used to.
 
 use http::{HeaderMap, header};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use minijinja::value::Object;
@@ -36,7 +37,8 @@ impl Language {
         wanted.first().map_or(Self::English, |(_, language)| *language)
     }
 
-    fn parse(tag: &str) -> Option<Self> {
+    /// Of a BCP 47 tag.
+    pub(super) fn parse(tag: &str) -> Option<Self> {
         let tag = tag.trim().to_ascii_lowercase();
         Some(match tag.split(['-', '_']).next()? {
             "en" if tag == "en-us" => Self::American,
@@ -136,6 +138,25 @@ impl Reader {
 
     fn local(&self, at: Timestamp) -> Zoned {
         at.to_zoned(self.zone.clone())
+    }
+
+    pub(super) fn today(&self) -> Date {
+        self.date_of(self.now)
+    }
+
+    /// The day that it was, or will be, where they are.
+    pub(super) fn date_of(&self, at: Timestamp) -> Date {
+        self.local(at).date()
+    }
+
+    /// When a day begins where they are; none beyond the calendar.
+    pub(super) fn begin(&self, day: Date) -> Option<Timestamp> {
+        day.to_zoned(self.zone.clone()).ok().map(|begin| begin.timestamp())
+    }
+
+    /// `27 Nov 2026`, wherever that is.
+    pub(super) fn written(&self, day: Date) -> String {
+        day.strftime(self.language.date()).to_string()
     }
 
     /// `12,345`.

@@ -64,7 +64,6 @@ pub enum WhyNot {
 /// A provider's last calls, and the last one who called in its place.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    /// Newest first.
     rows: Vec<CallRow>,
     stranger: Option<Stranger>,
 }
@@ -72,14 +71,15 @@ pub struct Calls {
 const UNAUTHORIZED: u16 = 401;
 
 impl Calls {
-    pub(super) fn new(rows: Vec<CallRow>, stranger: Option<Stranger>) -> Self {
+    /// Newest first.
+    pub fn new(rows: Vec<CallRow>, stranger: Option<Stranger>) -> Self {
         Self { rows, stranger }
     }
 
-    /// From where a token was used last, if that is remembered.
-    pub fn last_from(&self, token: i64) -> Option<&str> {
+    /// When a token was used last, and from where, if it is among them.
+    pub fn last_use(&self, token: i64) -> Option<(Timestamp, Option<&str>)> {
         let of_token = |row: &&CallRow| row.token.0 == token && row.status != UNAUTHORIZED;
-        self.rows.iter().find(of_token)?.peer.as_deref()
+        self.rows.iter().find(of_token).map(|row| (row.at, row.peer.as_deref()))
     }
 
     /// How far each milestone is, going by the calls since a moment, or by all.

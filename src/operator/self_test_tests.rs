@@ -158,7 +158,7 @@ fn a_token_that_has_ended_breaks_what_worked_and_a_stranger_does_not() {
 fn a_token_was_last_used_where_its_last_good_call_came_from() {
     let other = CallRow { token: TokenId(2), ..call(3, "GET /Users", 200) };
     let all = calls([call(1, "GET /Users", 200), call(2, "GET /Users", 401), other]);
-    assert_eq!(all.last_from(1), Some("192.0.2.1"));
-    assert_eq!(all.last_from(2), Some("192.0.2.3"));
-    assert_eq!(all.last_from(3), None);
+    assert_eq!(all.last_use(1), Some((at(1), Some("192.0.2.1"))));
+    assert_eq!(all.last_use(2), Some((at(3), Some("192.0.2.3"))));
+    assert_eq!(all.last_use(3), None);
 }

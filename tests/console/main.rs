@@ -2,6 +2,7 @@
 
 #[path = "../kit/browser.rs"]
 mod browser;
+mod integrations;
 #[path = "../kit/mod.rs"]
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
 mod kit;

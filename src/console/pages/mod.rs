@@ -1,6 +1,7 @@
 //! The pages, one file each.
 
 mod connectors;
+pub(super) mod integrations;
 pub(super) mod overview;
 mod people;
 mod preferences;
@@ -16,6 +17,7 @@ use super::Console;
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .merge(connectors::routes())
+        .merge(integrations::routes())
         .merge(overview::routes())
         .merge(people::routes())
         .merge(preferences::routes())
