@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -168,13 +169,14 @@ fn a_folder_with_something_in_it_is_left_alone() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Reads the account up to a line that holds this.
-fn read_until(account: &mut BufReader<ChildStdout>, wanted: &str) {
+/// Reads the account up to a line that holds this; that line.
+fn read_until(account: &mut BufReader<ChildStdout>, wanted: &str) -> String {
     let mut line = String::new();
     while !line.contains(wanted) {
         line.clear();
         assert!(account.read_line(&mut line).unwrap() > 0, "the account ended before `{wanted}`");
     }
+    line
 }
 
 /// Presses Ctrl-C; the exit code and the rest of the account.
@@ -211,4 +213,29 @@ fn ctrl_c_after_the_story_is_the_way_to_end_it() {
     let (code, rest) = interrupt(child, account);
     assert_eq!(code, Some(0));
     assert!(rest.contains("Everything has stopped"), "{rest}");
+}
+
+#[test]
+fn the_console_lets_in_whoever_opens_the_link_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (child, mut account) = start(folder.path(), &["--pupils", "8"]);
+    let line = read_until(&mut account, "console, to look on");
+    let link = line.split_whitespace().last().unwrap().strip_prefix("http://").unwrap();
+    let (host, path) = link.split_once('/').unwrap();
+    let ask = |path: &str, cookie: &str| {
+        let mut stream = TcpStream::connect(host).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        write!(stream, "{head}Cookie: {cookie}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answer = ask(&format!("/{path}"), "none=");
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+    let (_, cookie) = answer.split_once("set-cookie: ").unwrap();
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    let page = ask("/", cookie);
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("Administrator"), "{page}");
+    assert!(ask(&format!("/{path}"), "none=").starts_with("HTTP/1.1 410 "));
+    interrupt(child, account);
 }

@@ -29,7 +29,7 @@ use anyhow::{Context as _, Result, bail};
 use scim_relay::config::{self, render};
 use scim_relay::daemon::connectors::KINDS;
 use scim_relay::daemon::{Daemon, StartError};
-use scim_relay::operator::{Actor, NewTokenRequest};
+use scim_relay::operator::{Actor, Link, NewAccountRequest, NewTokenRequest, Role};
 use scim_relay::store::Lost;
 use tracing::level_filters::LevelFilter;
 
@@ -42,6 +42,9 @@ use signals::Signals;
 use stage::Stage;
 use story::Told;
 use summary::Places;
+
+/// Of the console.
+const ADMINISTRATOR: &str = "demo@lillevik.example";
 
 /// What a shell reports of a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
@@ -92,10 +95,11 @@ async fn play(args: Args) -> Result<ExitCode> {
         token: token(&daemon).await?,
         console: format!("http://{console}"),
     };
+    let link = invite(&daemon).await?;
     let provider = Provider::new(places.endpoint.clone(), places.token.clone());
     let operator = daemon.operator().clone();
     let mut stage = Stage::new(account, folder, provider, receiver, operator, args.pupils);
-    introduce(&stage);
+    introduce(&stage, &link);
 
     let mut school = School::new(args.pupils as usize);
     let told = tokio::select! {
@@ -153,7 +157,7 @@ async fn stop(stage: Stage, daemon: Daemon, signals: &mut Signals) {
         .line(format!("\nEverything has stopped. The files stay; this removes them: rm -r {path}"));
 }
 
-fn introduce(stage: &Stage) {
+fn introduce(stage: &Stage, link: &Link) {
     let account = &stage.account;
     account.title("A school on this machine, with a provider that pushes and four targets:");
     account.line("");
@@ -163,6 +167,8 @@ fn introduce(stage: &Stage) {
     account.row("welcome", "mails in everybody's language");
     account.line("");
     account.row("all of it in", stage.folder.path().display());
+    account.row("console, to look on", &link.url);
+    account.row("", "this link lets in whoever opens it first, as its administrator");
 }
 
 /// Whatever the daemon has to complain of goes into a file.
@@ -203,4 +209,17 @@ async fn token(daemon: &Daemon) -> Result<String> {
     };
     let actor = Actor::relay("demo");
     daemon.operator().create_token(&actor, &request).await.context("cannot make a token")
+}
+
+/// Makes an administrator, and a link that lets them in at once.
+async fn invite(daemon: &Daemon) -> Result<Link> {
+    let account = NewAccountRequest {
+        email: ADMINISTRATOR.to_owned(),
+        name: "Demo".to_owned(),
+        role: Role::Administrator,
+        organizations: Vec::new(),
+    };
+    let (operator, actor) = (daemon.operator(), Actor::relay("demo"));
+    operator.create_account(&actor, account, None).await.context("cannot make an account")?;
+    operator.link_to_come_in(&actor, ADMINISTRATOR).await.context("cannot make a link")
 }

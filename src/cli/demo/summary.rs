@@ -4,6 +4,7 @@ use std::env;
 
 use anyhow::Result;
 
+use super::ADMINISTRATOR;
 use super::arrivals::by_language;
 use super::stage::Stage;
 use super::story::Told;
@@ -68,8 +69,12 @@ impl Places {
         account.row("folder", &folder);
         account.row("", "directory.ldif, mails/*.eml, received/*.json, relay.log,");
         account.row("", "config.toml and connectors.d/*.toml to take from");
+        account.row("console", &self.console);
+        let program = program();
+        let again = format!("{program} --config {config} account password {ADMINISTRATOR}");
+        account.row("  a link to sign in", again);
         account.row("metrics", format!("{}/metrics", self.console));
-        account.row("status", format!("{} --config {config} status", program()));
+        account.row("status", format!("{program} --config {config} status"));
         account
             .row("ask it yourself", format!("curl -H 'Authorization: Bearer {}' \\", self.token));
         account.row("", format!("  '{}/Users?count=2'", self.endpoint));
