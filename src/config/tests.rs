@@ -463,6 +463,31 @@ fn what_does_not_fit_together_in_the_main_file_is_told() {
 }
 
 #[test]
+fn a_console_that_others_reach_is_private_and_knows_its_name() {
+    let organization = "[organizations.lillevik]\n";
+    for (console, expected) in [
+        ("", ""),
+        ("address = \"0.0.0.0:8081\"", "error: the console would take passwords in clear text"),
+        ("behind_proxy = true", "warning: `console.url` is left out"),
+        ("behind_proxy = true\nurl = \"https://console.example/\"", ""),
+        ("address = \"0.0.0.0:8081\"\nbehind_proxy = true\nurl = \"https://c.example\"", ""),
+        ("url = \"https://c.example/console\"", "error: `https://c.example/console` cannot be"),
+        ("url = \"console.example\"", "error: `console.example` cannot be the console's address"),
+        (
+            "tls = { certificate = \"none.pem\", key = \"none.key\" }",
+            "error: the file `DIR/none.pem` does not exist",
+        ),
+    ] {
+        let told = told(&format!("[console]\n{console}\n{organization}"), &[]);
+        assert!(told.starts_with(expected) && told.is_empty() == expected.is_empty(), "{told}");
+    }
+    let url =
+        |console: &str| loaded(&format!("[console]\n{console}\n{organization}"), &[]).console.url;
+    assert_eq!(url(""), "http://127.0.0.1:8081");
+    assert_eq!(url("url = \"https://console.example/\""), "https://console.example");
+}
+
+#[test]
 fn what_does_not_fit_together_in_a_connector_is_told() {
     insta::assert_snapshot!(told(
         MAIN,

@@ -1,4 +1,5 @@
 //! The console over its real socket, by what a browser sends and gets: the real program, a real store.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "../kit/browser.rs"]
 mod browser;
@@ -7,3 +8,4 @@ mod integrations;
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
 mod kit;
 mod sign_in;
+mod ways;
