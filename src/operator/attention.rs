@@ -1,302 +1,121 @@
-//! What a person should do, most pressing first, in sentences. Pure.
+//! What a person should do, or know, most pressing first. Pure.
 
 use jiff::Timestamp;
 
-use super::status::{ConnectorStatus, HeldStatus, OrganizationStatus, WindowStatus};
-use super::words::{counted, held, number, relative, span};
+use super::status::{ConnectorStatus, EndingToken, HeldStatus, OrganizationStatus, WindowStatus};
 use crate::delivery::Failing;
+use crate::store::{Paused, RunRow};
 
-/// The most pressing first: what nobody but a person mends, what may be an accident, what heals by
-/// itself, what somebody wanted so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Urgency {
-    Refused,
-    Removals,
-    Down,
-    Parked,
-    Held,
-    Reconciliation,
+/// Something that a person should do, or know.
+#[derive(Clone, Debug)]
+pub struct Matter {
+    /// A connector's name, or an organization's key.
+    pub of: String,
+    pub what: What,
+}
+
+#[derive(Clone, Debug)]
+pub enum What {
+    /// The target turns us away.
+    Refused {
+        since: Option<Timestamp>,
+        error: String,
+    },
+    /// Entries wait for approval. `kinds` is empty where it may not be told what for.
+    Held {
+        entries: u64,
+        kinds: Vec<HeldStatus>,
+    },
+    /// The target does not answer: its work goes on by itself.
+    Down {
+        since: Option<Timestamp>,
+        error: String,
+    },
+    /// It answers and nothing arrives: all of it is tried again by itself.
+    Failing(Failing),
+    Parked(u64),
+    /// The last reconciliation failed.
+    Reconciliation {
+        ended: Timestamp,
+        error: String,
+    },
+    /// No provider can push.
     NoToken,
-    Paused,
-    Disabled,
-    Window,
+    TokenEnds(EndingToken),
+    Paused {
+        since: Option<Timestamp>,
+        paused: Option<Paused>,
+    },
+    /// Its file is gone, or says so; with what waits there.
+    Disabled {
+        waiting: u64,
+    },
+    /// More than usual may be removed.
+    Window(WindowStatus),
 }
 
-pub(super) fn attention(
-    now: Timestamp,
-    organizations: &[OrganizationStatus],
-    connectors: &[ConnectorStatus],
-) -> Vec<String> {
-    let mut all: Vec<(Urgency, String)> = Vec::new();
-    for connector in connectors {
-        all.extend(of_connector(now, connector));
-    }
-    for organization in organizations.iter().filter(|organization| organization.tokens == 0) {
-        let key = &organization.key;
-        let sentence = format!(
-            "{key}: no token is valid, so no provider can push; `scim-relay token create {key}` makes \
-             one"
-        );
-        all.push((Urgency::NoToken, sentence));
-    }
-    all.sort_by_key(|(urgency, _)| *urgency);
-    all.into_iter().map(|(_, sentence)| sentence).collect()
-}
-
-fn of_connector(now: Timestamp, connector: &ConnectorStatus) -> Vec<(Urgency, String)> {
-    let name = &connector.name;
-    let mut all = Vec::new();
-    let mut say = |urgency, sentence: String| all.push((urgency, format!("{name}: {sentence}")));
-    let error = connector.error.as_deref().unwrap_or_default();
-    let ago = connector.since.map(|since| format!(" {}", relative(now, since))).unwrap_or_default();
-    match connector.state.as_str() {
-        "refused" => say(
-            Urgency::Refused,
-            format!(
-                "the target turns us away, first{ago} ({error}); nothing is lost: put that right, then \
-                 `scim-relay connector resume {name}` or a restart"
-            ),
-        ),
-        "down" => {
-            let since = connector.since.map(|since| now.duration_since(since));
-            let long = since.and_then(span);
-            let down = long
-                .map_or_else(|| "is down".to_owned(), |span| format!("has been down for {span}"));
-            say(
-                Urgency::Down,
-                format!(
-                    "the target {down} ({error}); nothing is lost, and its work goes \
-                     on by itself when it is back"
-                ),
-            );
+impl What {
+    /// The least comes first: what nobody but a person mends, what may be an accident, what heals by
+    /// itself, what somebody wanted so.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Refused { .. } => 0,
+            Self::Held { kinds, .. } if kinds.iter().any(|kind| kind.limit.is_some()) => 1,
+            Self::Down { .. } | Self::Failing(_) => 2,
+            Self::Parked(_) => 3,
+            Self::Held { .. } => 4,
+            Self::Reconciliation { .. } => 5,
+            Self::NoToken => 6,
+            Self::TokenEnds(_) => 7,
+            Self::Paused { .. } => 8,
+            Self::Disabled { .. } => 9,
+            Self::Window(_) => 10,
         }
-        "paused" => say(
-            Urgency::Paused,
-            format!(
-                "paused by {}{ago}{}; `scim-relay connector resume {name}` lets it go on",
-                connector.paused.as_ref().map_or("somebody", |paused| &paused.by),
-                connector
-                    .paused
-                    .as_ref()
-                    .and_then(|paused| paused.why.as_ref())
-                    .map_or_else(String::new, |why| format!(" ({why})"))
-            ),
-        ),
-        "disabled" if connector.backlog.open() > 0 || connector.holds > 0 => say(
-            Urgency::Disabled,
-            format!(
-                "its file is gone or disabled; what it holds stays as it is, and {} there; \
-                 `scim-relay connector forget {name}` drops what is known of it",
-                counted(connector.backlog.open(), "entry waits", "entries wait")
-            ),
-        ),
-        _ => {}
     }
-    if let Some(Failing { since, tries, error }) = &connector.failing
-        && connector.state == "up"
-    {
-        let long = span(now.duration_since(*since)).unwrap_or_else(|| "years".to_owned());
-        say(
-            Urgency::Down,
-            format!(
-                "nothing has arrived for {long}, in {} tries ({error}); nothing is given up \
-                 meanwhile, and all of it is tried again by itself",
-                number(*tries)
-            ),
-        );
-    }
-    if connector.backlog.parked > 0 {
-        say(
-            Urgency::Parked,
-            format!(
-                "{} parked; `scim-relay queue list --connector {name} --state parked` says why, then \
-                 retry or skip",
-                number(connector.backlog.parked)
-            ),
-        );
-    }
-    if let Some((urgency, sentence)) = approvals(name, &connector.held) {
-        say(urgency, sentence);
-    }
-    if let Some(run) = &connector.last_reconciliation
-        && let Some(error) = &run.error
-    {
-        let when = relative(now, run.ended);
-        say(Urgency::Reconciliation, format!("the last reconciliation failed {when}: {error}"));
-    }
-    if let Some(window) = &connector.window {
-        say(Urgency::Window, open(window));
-    }
+}
+
+pub(super) fn matters<'a>(
+    organizations: &[OrganizationStatus],
+    connectors: impl Iterator<Item = &'a ConnectorStatus>,
+) -> Vec<Matter> {
+    let mut all: Vec<Matter> = connectors.flat_map(of_connector).collect();
+    all.extend(organizations.iter().flat_map(of_organization));
+    all.sort_by_key(|matter| matter.what.rank());
     all
 }
 
-/// What waits for approval, and why.
-fn approvals(name: &str, kinds: &[HeldStatus]) -> Option<(Urgency, String)> {
-    let kinds: Vec<&HeldStatus> = kinds.iter().filter(|kind| kind.held > 0).collect();
-    let urgency = match kinds.iter().any(|kind| kind.limit.is_some()) {
-        _ if kinds.is_empty() => return None,
-        true => Urgency::Removals,
-        false => Urgency::Held,
-    };
-    let each: Vec<String> = kinds
-        .iter()
-        .map(|kind| {
-            let what = held(&kind.kind, kind.count());
-            match kind.limit {
-                None => what,
-                Some(0) => format!("{what} (none is made without it)"),
-                Some(limit) if kind.executed == 0 => {
-                    format!("{what} (an hour allows {})", number(limit))
-                }
-                Some(limit) => format!(
-                    "{what} ({} of at most {} in an hour are done)",
-                    number(kind.executed),
-                    number(limit)
-                ),
-            }
-        })
-        .collect();
-    let one = kinds.iter().map(|kind| kind.count()).sum::<u64>() == 1;
-    let verb = if one { "waits" } else { "wait" };
-    Some((
-        urgency,
-        format!(
-            "{} {verb} for approval; `scim-relay held list {name}` shows {}, then `held approve` or \
-             `held reject`",
-            each.join(" and "),
-            if one { "it" } else { "them" }
-        ),
-    ))
-}
-
-/// That more than usual may be removed.
-fn open(window: &WindowStatus) -> String {
-    let removals = window.max_removals.as_ref().map(|share| format!("{share} may be removed"));
-    let members = window
-        .max_member_removals
-        .as_ref()
-        .map(|share| format!("{share} of the members may be taken out of groups"));
-    let limits: Vec<String> = removals.into_iter().chain(members).collect();
-    format!(
-        "its [[safety.window]] is open until {}: in an hour {} without approval",
-        window.until,
-        limits.join(", and ")
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Backlog, Paused, RunRow};
-
-    const NOW: Timestamp = Timestamp::constant(1_788_220_800, 0);
-
-    fn ago(hours: i64) -> Timestamp {
-        NOW - jiff::SignedDuration::from_hours(hours)
+fn of_organization(organization: &OrganizationStatus) -> Vec<Matter> {
+    let matter = |what| Matter { of: organization.key.clone(), what };
+    if organization.tokens == 0 {
+        return vec![matter(What::NoToken)];
     }
+    organization.ending.iter().cloned().map(What::TokenEnds).map(matter).collect()
+}
 
-    fn connector(name: &str) -> ConnectorStatus {
-        ConnectorStatus {
-            name: name.to_owned(),
-            kind: "ldap".to_owned(),
-            state: "up".to_owned(),
-            since: None,
-            error: None,
-            paused: None,
-            backlog: Backlog::default(),
-            held: Vec::new(),
-            window: None,
-            in_flight: 0,
-            failing: None,
-            holds: 0,
-            oldest: None,
-            last_delivered: None,
-            last_reconciliation: None,
+fn of_connector(connector: &ConnectorStatus) -> Vec<Matter> {
+    let ConnectorStatus { since, backlog, .. } = connector;
+    let error = || connector.error.clone().unwrap_or_default();
+    let mut all = Vec::new();
+    match connector.state.as_str() {
+        "refused" => all.push(What::Refused { since: *since, error: error() }),
+        "down" => all.push(What::Down { since: *since, error: error() }),
+        "paused" => all.push(What::Paused { since: *since, paused: connector.paused.clone() }),
+        "disabled" if backlog.open() > 0 || connector.holds > 0 => {
+            all.push(What::Disabled { waiting: backlog.open() });
         }
+        "up" => all.extend(connector.failing.clone().map(What::Failing)),
+        _ => {}
     }
-
-    fn of_kind(kind: &str, held: u64, executed: u64, limit: Option<u64>) -> HeldStatus {
-        HeldStatus { kind: kind.to_owned(), held, waiting: held, executed, limit }
+    if backlog.parked > 0 {
+        all.push(What::Parked(backlog.parked));
     }
-
-    #[track_caller]
-    fn check(held: Vec<HeldStatus>, expected: &str) {
-        let told = attention(NOW, &[], &[ConnectorStatus { held, ..connector("ldap") }]);
-        let [sentence] = &told[..] else { panic!("{told:?}") };
-        let end = "; `scim-relay held list ldap` shows";
-        assert_eq!(sentence.split(end).next(), Some(format!("ldap: {expected}").as_str()));
+    let kinds: Vec<_> = connector.held.iter().filter(|kind| kind.held > 0).cloned().collect();
+    if backlog.held > 0 || !kinds.is_empty() {
+        all.push(What::Held { entries: backlog.held, kinds });
     }
-
-    #[test]
-    fn what_is_held_is_said_with_what_was_done_and_what_may_be() {
-        check(
-            vec![of_kind("removal", 57, 50, Some(50))],
-            "57 removals (50 of at most 50 in an hour are done) wait for approval",
-        );
-        check(
-            vec![of_kind("removal", 1, 0, Some(0))],
-            "1 removal (none is made without it) waits for approval",
-        );
-        check(
-            vec![of_kind("removal", 1_200, 4, Some(60)), of_kind("take_over", 2, 0, None)],
-            "1,200 removals (4 of at most 60 in an hour are done) and 2 take-overs wait for approval",
-        );
-        // Of a connector that does not run nobody asks for a limit.
-        check(vec![of_kind("removal", 3, 0, None)], "3 removals wait for approval");
-        let group = HeldStatus { waiting: 250, ..of_kind("member_removal", 1, 0, Some(25)) };
-        check(vec![group], "250 removals of members (an hour allows 25) wait for approval");
-        let told = attention(NOW, &[], &[connector("ldap")]);
-        assert_eq!(told, [""; 0]);
-        let done =
-            ConnectorStatus { held: vec![of_kind("removal", 0, 9, Some(50))], ..connector("x") };
-        assert_eq!(attention(NOW, &[], &[done]), [""; 0], "nothing waits");
+    if let Some(RunRow { ended, error: Some(error), .. }) = &connector.last_reconciliation {
+        all.push(What::Reconciliation { ended: *ended, error: error.clone() });
     }
-
-    #[test]
-    fn the_most_pressing_comes_first_and_what_heals_by_itself_later() {
-        let failed = RunRow {
-            started: ago(2),
-            ended: ago(2),
-            dry: false,
-            error: Some("sizeLimitExceeded".to_owned()),
-            seen: 5,
-            drifted: 0,
-        };
-        let window = WindowStatus {
-            until: "2026-08-15".parse().unwrap(),
-            max_removals: Some("40%".to_owned()),
-            max_member_removals: Some("100%".to_owned()),
-        };
-        let parked = Backlog { parked: 1_000, ..Backlog::default() };
-        let paused = Paused { at: ago(3), by: "user kari".to_owned(), why: None };
-        let connectors = [
-            ConnectorStatus { window: Some(window), ..connector("window") },
-            ConnectorStatus {
-                state: "paused".to_owned(),
-                since: Some(ago(3)),
-                paused: Some(paused),
-                ..connector("paused")
-            },
-            ConnectorStatus { last_reconciliation: Some(failed), ..connector("nightly") },
-            ConnectorStatus { held: vec![of_kind("take_over", 2, 0, None)], ..connector("before") },
-            ConnectorStatus { backlog: parked, ..connector("parked") },
-            ConnectorStatus {
-                state: "down".to_owned(),
-                since: Some(ago(5)),
-                error: Some("connection refused".to_owned()),
-                ..connector("down")
-            },
-            ConnectorStatus {
-                held: vec![of_kind("removal", 800, 0, Some(50))],
-                ..connector("mass")
-            },
-            ConnectorStatus {
-                state: "refused".to_owned(),
-                since: Some(ago(1)),
-                error: Some("invalidCredentials".to_owned()),
-                ..connector("refused")
-            },
-        ];
-        insta::assert_snapshot!(attention(NOW, &[], &connectors).join("\n"));
-    }
+    all.extend(connector.window.clone().map(What::Window));
+    all.into_iter().map(|what| Matter { of: connector.name.clone(), what }).collect()
 }

@@ -12,6 +12,7 @@ mod forget;
 mod glance;
 mod held;
 mod integrations;
+mod overview;
 mod people;
 mod preview;
 mod probes;
@@ -19,6 +20,7 @@ mod queue;
 mod requests;
 mod rights;
 mod self_test;
+mod sentences;
 mod standing;
 mod status;
 mod tokens;
@@ -52,11 +54,13 @@ pub use accounts::{
     AccountLine, Begun, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine, Visitor,
     Welcomed,
 };
+pub use attention::{Matter, What};
 pub use connectors::{ConnectorLine, Pausing};
 pub use facts::{Difference, Fact};
 pub use glance::{Bells, Glance};
 pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
 pub use integrations::{Integration, Reachability};
+pub use overview::Overview;
 pub use people::{PEOPLE, PeoplePage, PeopleQuery, PersonLine, WaitsAt};
 pub use preview::{Previewed, Subject};
 pub use probes::Tested;
@@ -66,7 +70,7 @@ pub use rights::{Right, Rights};
 pub use self_test::{Calls, Milestone, Progress, WhyNot};
 pub use standing::{QueueEntry, Stands};
 pub use status::{
-    ConnectorStatus, Deviation, HeldStatus, OrganizationStatus, Status, WindowStatus,
+    ConnectorStatus, Deviation, EndingToken, HeldStatus, OrganizationStatus, Status, WindowStatus,
 };
 pub use tokens::{LONGEST_NAME, NewTokenRequest, Rotation, TokenLine};
 pub use trace::{

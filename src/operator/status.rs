@@ -6,13 +6,16 @@ use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::Quirk;
 use serde::{Deserialize, Serialize};
 
-use super::attention::attention;
-use super::{Operator, Result, Runtime};
+use super::attention::matters;
+use super::sentences::sentences;
+use super::{Operator, Result, Runtime, tokens};
 use crate::delivery::{Cause, Failing};
 use crate::metrics;
 use crate::safety::{Removal, Safety, Share};
-use crate::store::{Backlog, ConnectorRow, Paused, Removals, RunRow, State};
+use crate::store::{Backlog, ConnectorRow, OrgId, Paused, Removals, RunRow, State, TokenRow};
 
+/// How long before its end a token is spoken of.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A target at which nothing arrives for this long is worth a person's look.
 const FAILS_FOR_LONG: SignedDuration = SignedDuration::from_mins(10);
 
@@ -37,10 +40,21 @@ pub struct OrganizationStatus {
     /// Tokens that would be accepted now.
     pub tokens: usize,
     pub last_used: Option<Timestamp>,
+    /// Tokens that run out soon, and have no successor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ending: Vec<EndingToken>,
     /// Whether requests that leave the RFCs are refused.
     pub strict: bool,
     /// What its provider does that the RFCs do not know, the most frequent first.
     pub deviations: Vec<Deviation>,
+}
+
+/// A token that runs out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndingToken {
+    pub id: i64,
+    pub name: String,
+    pub ends: Timestamp,
 }
 
 /// One kind of deviation since the daemon's start.
@@ -145,31 +159,13 @@ impl Operator {
         let tokens = self.store.tokens().await?;
         let mut organizations = Vec::new();
         for (key, id) in &runtime.organizations {
-            let (users, groups) = self.store.population(*id).await?;
-            let own = tokens.iter().filter(|token| token.organization == *id);
-            let info = runtime.config.organizations.get(key);
-            organizations.push(OrganizationStatus {
-                key: key.to_string(),
-                name: info.map(|one| one.info.name.clone()).unwrap_or_default(),
-                endpoint: runtime.config.endpoint(key),
-                users,
-                groups,
-                tokens: own
-                    .clone()
-                    .filter(|token| {
-                        token.revoked.is_none() && token.expires.is_none_or(|expires| expires > now)
-                    })
-                    .count(),
-                last_used: own.filter_map(|token| token.last_used).max(),
-                strict: info.is_some_and(|one| one.strict),
-                deviations: self.deviations(key),
-            });
+            organizations.push(self.organization_status(&runtime, key, *id, &tokens, now).await?);
         }
         let mut connectors = Vec::new();
         for row in self.store.connectors().await? {
             connectors.push(self.connector_status(&runtime, row, now).await?);
         }
-        let attention = attention(now, &organizations, &connectors);
+        let attention = sentences(now, &matters(&organizations, connectors.iter()));
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -177,6 +173,37 @@ impl Operator {
             organizations,
             connectors,
             attention,
+        })
+    }
+
+    pub(super) async fn organization_status(
+        &self,
+        runtime: &Runtime,
+        key: &str,
+        id: OrgId,
+        tokens: &[TokenRow],
+        now: Timestamp,
+    ) -> Result<OrganizationStatus> {
+        let (users, groups) = self.store.population(id).await?;
+        let info = runtime.config.organizations.get(key);
+        let tokens = tokens::lines(key, id, tokens, now);
+        let active = tokens.iter().filter(|token| token.is_active());
+        let ending =
+            active.clone().filter(|token| token.replaced_by.is_none()).filter_map(|token| {
+                let ends = token.expires.filter(|ends| ends.duration_since(now) < SOON)?;
+                Some(EndingToken { id: token.id, name: token.name.clone(), ends })
+            });
+        Ok(OrganizationStatus {
+            key: key.to_owned(),
+            name: info.map(|one| one.info.name.clone()).unwrap_or_default(),
+            endpoint: runtime.config.endpoint(key),
+            users,
+            groups,
+            ending: ending.collect(),
+            tokens: active.count(),
+            last_used: tokens.iter().filter_map(|token| token.last_used).max(),
+            strict: info.is_some_and(|one| one.strict),
+            deviations: self.deviations(key),
         })
     }
 
