@@ -5,6 +5,8 @@ mod one;
 mod preview;
 mod words;
 
+pub(super) use words::kind as kind_name;
+
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;

@@ -11,7 +11,7 @@ use crate::operator::Behaviour;
 use crate::safety::{FirstRun, Safety, Share};
 
 /// What a kind of target is called.
-pub(super) fn kind(word: &str) -> &str {
+pub(in crate::console::pages) fn kind(word: &str) -> &str {
     match word {
         "ldap" => "LDAP directory",
         "webhook" => "Webhook",

@@ -31,8 +31,10 @@ impl Answer {
 
         let (tone, icon, heading, more) = if is_empty {
             let more = match last_push {
-                None => "No provider has called so far. Once one is set up, people show up here a few \
-                         seconds after it sends them.",
+                None => {
+                    "No provider has called so far. Once one is set up, people show up here a few \
+                         seconds after it sends them."
+                }
                 Some(_) => "The provider has sent nobody so far.",
             };
             ("info", "pending", "Nothing has arrived yet".to_owned(), more.to_owned())
@@ -43,7 +45,9 @@ impl Answer {
             let heading = "Nothing can be delivered".to_owned();
             let more = match stuck.as_slice() {
                 [one] => format!("{} {}. What arrives is kept.", one.status.name, why(one)),
-                many => format!("None of the {} connectors works. What arrives is kept.", many.len()),
+                many => {
+                    format!("None of the {} connectors works. What arrives is kept.", many.len())
+                }
             };
             ("stop", "trouble", heading, more)
         } else if shut().count() == all.organizations.len() {

@@ -291,7 +291,9 @@ pub(super) fn strip(reader: &Reader, past: &[(Quarter, ConnectorPast)]) -> Strip
             0 => "Nothing is known of the last 24 hours".to_owned(),
             HOURS => "Worked all of the last 24 hours".to_owned(),
             1 => "Worked in the last hour; nothing is known of the time before".to_owned(),
-            hours => format!("Worked in {hours} of the last 24 hours; the relay did not run in the others"),
+            hours => format!(
+                "Worked in {hours} of the last 24 hours; the relay did not run in the others"
+            ),
         },
     };
     let hours = worst.iter().map(|worst| match worst {
@@ -307,4 +309,125 @@ pub(super) fn strip(reader: &Reader, past: &[(Quarter, ConnectorPast)]) -> Strip
 pub(super) fn today(reader: &Reader, past: &[(Quarter, Past)]) -> u64 {
     let today = past.iter().filter(|(quarter, _)| reader.is_today(quarter.start()));
     today.map(|(_, past)| past.delivered).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::console::page::sample;
+    use crate::operator::Rights;
+
+    fn reader() -> Reader {
+        sample::viewer(Rights::administrator()).reader
+    }
+
+    /// So many quarters before the sample's.
+    fn back(quarters: i64) -> Quarter {
+        Quarter(Quarter::of(reader().now).0 - quarters)
+    }
+
+    fn past(changes: u64, backlog: u64) -> Past {
+        Past { changes, backlog, delivered: changes, ..Past::default() }
+    }
+
+    #[test]
+    fn a_quarter_has_its_slot_and_a_day_has_all_of_its_quarters() {
+        let reader = reader();
+        let old = (back(500), past(7, 7));
+        let day = [old, (back(95), past(1, 1)), (back(0), past(2, 9))];
+        let slots = Period::Day.slots(&reader, &day);
+        assert_eq!(slots.len(), 96);
+        assert_eq!((slots[0].past.changes, slots[95].past.changes), (1, 2));
+        assert_eq!(slots.iter().map(|slot| slot.past.changes).sum::<u64>(), 3, "not the older");
+
+        // In Oslo the day began at 23:00 in Greenwich.
+        let midnight = "2026-11-17T23:00:00Z".parse().unwrap();
+        let month = [
+            (Quarter(Quarter::of(midnight).0 - 1), past(4, 6)),
+            (Quarter::of(midnight), past(1, 3)),
+            (back(0), past(2, 2)),
+        ];
+        let slots = Period::Month.slots(&reader, &month);
+        assert_eq!(slots.len(), 30);
+        assert_eq!(slots[28].past, past(4, 6));
+        assert_eq!(slots[29].past, past(3, 3), "changes add up, and what waited does not");
+        assert_eq!(today(&reader, &month), 3);
+    }
+
+    #[test]
+    fn a_chart_says_what_it_shows() {
+        let reader = reader();
+        let nothing = Period::Day.slots(&reader, &[]);
+        assert_eq!(
+            changes(Period::Day, &reader, &nothing).found,
+            "No changes were received in the last 24 hours."
+        );
+        let day = [(back(4), past(1_072, 40)), (back(0), past(28, 74))];
+        let slots = Period::Day.slots(&reader, &day);
+        let chart = changes(Period::Day, &reader, &slots);
+        assert_eq!(
+            chart.found,
+            "Changes received in the last 24 hours: 1,100. Busiest at 08:30 with 1,072 in a quarter of \
+             an hour."
+        );
+        assert_eq!((chart.top.as_str(), chart.half.as_str()), ("2,000", "1,000"));
+        let Shape::Bars(bars) = chart.shape else { panic!("bars") };
+        assert_eq!(bars[0], Bar { x: 91 * 6 + 1, y: "39.3".to_owned(), height: "40.7".to_owned() });
+        assert_eq!(bars.len(), 2);
+        assert_eq!(
+            backlog(Period::Day, &reader, &slots, 70).found,
+            "Waiting in the queue in the last 24 hours: at most 74 at 09:30; now 70."
+        );
+    }
+
+    #[test]
+    fn a_scale_ends_with_a_round_number_and_has_a_half() {
+        for (most, top) in [(0, 2), (1, 2), (3, 4), (9, 10), (11, 20), (72, 80), (1_001, 2_000)] {
+            assert_eq!(ceiling(most), top, "{most}");
+        }
+    }
+
+    #[test]
+    fn a_strip_tells_the_worst_of_each_hour() {
+        let reader = reader();
+        let health = |quarters: i64, health| {
+            let lag = Duration::ZERO;
+            (back(quarters), ConnectorPast { delivered: 0, failed: 0, backlog: 0, lag, health })
+        };
+        let all = |worst: PastHealth| {
+            let mut day: Vec<_> = (0..96).map(|at| health(95 - at, PastHealth::Well)).collect();
+            day[94].1.health = worst;
+            day
+        };
+        for (day, last, found) in [
+            (vec![], Hour::Unknown, "Nothing is known of the last 24 hours"),
+            (all(PastHealth::Well), Hour::Well, "Worked all of the last 24 hours"),
+            (all(PastHealth::Stopped), Hour::Stopped, "Paused, last after 09:15"),
+            (
+                all(PastHealth::Trouble),
+                Hour::Trouble,
+                "Trouble in 1 hour of the last 24, last after 09:15",
+            ),
+            (
+                vec![health(1, PastHealth::Well)],
+                Hour::Well,
+                "Worked in the last hour; nothing is known of the time before",
+            ),
+        ] {
+            let strip = strip(&reader, &day);
+            assert_eq!((strip.hours[23], strip.found.as_str()), (last, found));
+            assert_eq!(strip.hours.len(), 24);
+        }
+    }
+
+    #[test]
+    fn a_spark_is_as_high_as_its_busiest_hour() {
+        let reader = reader();
+        let day = spark(&reader, &[(back(0), past(10, 0)), (back(7), past(5, 0))]);
+        assert!(day.path.ends_with("22 10.0L23 1.0"), "{}", day.path);
+        assert_eq!(day.found, "15 changes, most after 08:45");
+        assert_eq!(spark(&reader, &[]).found, "No changes in the last 24 hours");
+    }
 }

@@ -50,11 +50,8 @@ pub(super) fn task(reader: &Reader, names: &Names, matter: &Matter) -> Option<Ta
                     each.collect::<Vec<_>>().join(" and ")
                 }
             };
-            let count = if kinds.is_empty() {
-                *entries
-            } else {
-                kinds.iter().map(HeldStatus::count).sum()
-            };
+            let count =
+                if kinds.is_empty() { *entries } else { kinds.iter().map(HeldStatus::count).sum() };
             let is = if count == 1 { "is" } else { "are" };
             Task {
                 tone: "held",
@@ -73,9 +70,10 @@ pub(super) fn task(reader: &Reader, names: &Names, matter: &Matter) -> Option<Ta
                 1 => format!("1 change is parked at {of}"),
                 count => format!("{} changes are parked at {of}", number(*count)),
             },
-            text: "Trying again has not helped, or would not. Each says why; once that is mended, it \
+            text:
+                "Trying again has not helped, or would not. Each says why; once that is mended, it \
                    can be tried again."
-                .to_owned(),
+                    .to_owned(),
             button: "See why",
             about: format!("something is parked at {of}"),
             href: format!("/queue?connector={of}&state=parked"),
@@ -84,7 +82,7 @@ pub(super) fn task(reader: &Reader, names: &Names, matter: &Matter) -> Option<Ta
             tone: "wait",
             icon: "trouble",
             title: format!("The last comparison with {of} failed"),
-            text: format!("{}, {error}.", reader.when(*ended)),
+            text: format!("{}: {error}.", reader.when(*ended)),
             button: "Look",
             about: format!("at the comparison with {of}"),
             href: connector,
@@ -151,7 +149,7 @@ pub(super) fn task(reader: &Reader, names: &Names, matter: &Matter) -> Option<Ta
             tone: "none",
             icon: "clock",
             title: format!("More may be removed from {of} than usual"),
-            text: open(window),
+            text: open(reader, window),
             button: "Look",
             about: format!("at {of}"),
             href: connector,
@@ -181,14 +179,17 @@ fn limits(reader: &Reader, kinds: &[HeldStatus]) -> String {
     text.join(" ")
 }
 
-fn open(window: &WindowStatus) -> String {
+fn open(reader: &Reader, window: &WindowStatus) -> String {
     let removals = window.max_removals.as_ref().map(|share| format!("{share} of the entries"));
     let members =
         window.max_member_removals.as_ref().map(|share| format!("{share} of the memberships"));
     let limits: Vec<String> = removals.into_iter().chain(members).collect();
     format!(
         "As its file says: until {}, an hour allows {} without approval.",
-        window.until,
+        window
+            .until
+            .to_zoned(reader.zone.clone())
+            .map_or_else(|_| window.until.to_string(), |until| reader.date(until.timestamp())),
         limits.join(" and ")
     )
 }
