@@ -131,7 +131,7 @@ pub(super) fn means(
     let is_stuck = match connector_state {
         "disabled" => Some("is switched off, or its file is gone"),
         "paused" => Some("is paused"),
-        "down" => Some("does not answer, and is asked until it does"),
+        "down" => Some("is down, and is tried until it is back"),
         "refused" => Some("does not let the relay in"),
         _ => None,
     };
