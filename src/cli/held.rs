@@ -6,7 +6,7 @@ use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use scim_relay::clock::{Clock as _, SystemClock};
 use scim_relay::daemon::admin::wire::Rejection;
-use scim_relay::operator::{Decision, DecisionTaken, PAGE, Picked, words};
+use scim_relay::operator::{Decision, DecisionTaken, Obstacle, PAGE, Picked, words};
 use scim_relay::store::{Decided, Held, HeldPage};
 use scim_relay_sdk::connector::HoldKind;
 
@@ -130,13 +130,13 @@ async fn decide(context: &Context, chosen: Chosen, reason: Option<String>) -> Re
             context.screen.note("Nothing was decided.");
             return Ok(Exit::Failed);
         }
-        held.into_iter().map(seen).collect()
+        held.iter().map(Picked::seen).collect()
     };
     let (verb, done) = match reason {
         None => ("approve", "approved"),
         Some(_) => ("reject", "rejected"),
     };
-    let (mut decided, mut changed, mut not_held, mut note) = (0, Vec::new(), Vec::new(), None);
+    let (mut decided, mut changed, mut not_held, mut obstacle) = (0, Vec::new(), Vec::new(), None);
     for picks in picks.chunks(PAGE) {
         let decision = Decision { connector: connector.clone(), picks: picks.to_vec() };
         let (client, to) = (context.client()?, address(&["held", verb]));
@@ -146,7 +146,7 @@ async fn decide(context: &Context, chosen: Chosen, reason: Option<String>) -> Re
                 client.post(&to, &Rejection { decision, reason: reason.clone() }).await?
             }
         };
-        note = taken.note;
+        obstacle = taken.obstacle;
         for (Picked { resource, .. }, outcome) in picks.iter().zip(taken.decided) {
             match outcome {
                 Decided::Done => decided += 1,
@@ -156,10 +156,26 @@ async fn decide(context: &Context, chosen: Chosen, reason: Option<String>) -> Re
         }
     }
     context.screen.note(&format!("{connector}: {} {done}", counted(decided, "entry", "entries")));
-    if let Some(note) = note.filter(|_| decided > 0) {
-        context.screen.note(&format!("{connector}: {note}"));
+    if let Some(obstacle) = obstacle.filter(|_| decided > 0) {
+        context.screen.note(&format!(
+            "{connector}: {}; what is not done within 24 hours waits for approval again",
+            not_yet(&connector, obstacle)
+        ));
     }
     failures(&connector, named, &changed, &not_held)
+}
+
+/// Why what was approved does not happen at once.
+fn not_yet(connector: &str, obstacle: Obstacle) -> String {
+    match obstacle {
+        Obstacle::Disabled => format!(
+            "its file is gone or disabled, so nothing happens until `{connector}.toml` is back"
+        ),
+        Obstacle::Paused => format!(
+            "it is paused, so nothing happens until `scim-relay connector resume {connector}`"
+        ),
+        Obstacle::Down => "its target is down, so nothing happens until it is back".to_owned(),
+    }
 }
 
 /// What came to nothing, and what to do about it.
@@ -191,14 +207,6 @@ fn some(resources: &[&str]) -> String {
             format!("{} and {} more", first.join(", "), number(rest.len() as u64))
         }
         _ => resources.join(", "),
-    }
-}
-
-fn seen(held: Held) -> Picked {
-    Picked {
-        resource: format!("{}/{}", held.kind, held.id),
-        organization: Some(held.organization),
-        mark: Some(held.mark),
     }
 }
 

@@ -5,7 +5,9 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKey};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result, parse_subject};
-use crate::store::{ConnectorRow, Decided, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
+use crate::store::{
+    ConnectorRow, Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Reach, Verdict,
+};
 
 /// Rows of a page, and decisions of one request: one transaction.
 pub const PAGE: usize = 500;
@@ -16,6 +18,7 @@ pub struct HeldQuery {
     pub connector: Option<String>,
     /// `removal`, `member_removal`, ...
     pub kind: Option<String>,
+    pub organization: Option<String>,
     /// [`HeldPage::next`] of the page before.
     pub after: Option<HeldPlace>,
 }
@@ -42,31 +45,72 @@ pub struct Picked {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DecisionTaken {
     pub decided: Vec<Decided>,
-    /// Why what was approved does not happen at once, and what to do.
-    pub note: Option<String>,
+    /// Why what was approved does not happen at once. What is not done within 24 hours waits for
+    /// approval again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub obstacle: Option<Obstacle>,
+}
+
+/// What keeps a connector from doing at once what it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    Disabled,
+    Paused,
+    Down,
+}
+
+impl Picked {
+    /// Exactly this, as it is.
+    pub fn seen(held: &Held) -> Self {
+        Self {
+            resource: format!("{}/{}", held.kind, held.id),
+            organization: Some(held.organization.clone()),
+            mark: Some(held.mark),
+        }
+    }
 }
 
 impl Operator {
     /// A page of what waits for approval.
-    pub async fn held(&self, query: &HeldQuery) -> Result<HeldPage> {
+    pub async fn held(&self, reach: &Reach, query: &HeldQuery) -> Result<HeldPage> {
+        self.held_up_to(reach, query, PAGE).await
+    }
+
+    /// A page of so many at most.
+    pub async fn held_up_to(
+        &self,
+        reach: &Reach,
+        query: &HeldQuery,
+        limit: usize,
+    ) -> Result<HeldPage> {
+        let organizations = self.within(reach, query.organization.as_deref())?;
         let connector = query.connector.as_deref().map(|name| self.connector(name)).transpose()?;
         let kind = query.kind.as_deref().map(kind).transpose()?;
         let after = query.after.unwrap_or_default();
-        Ok(self.store.held(HeldFilter { connector, kind, after, limit: PAGE }).await?)
+        Ok(self.store.held(HeldFilter { connector, kind, organizations, after, limit }).await?)
     }
 
     /// Lets exactly these go, as they were seen: a later change asks again.
-    pub async fn approve(&self, actor: &Actor, decision: &Decision) -> Result<DecisionTaken> {
-        let decided = self.decide(actor, decision, Verdict::Approve).await?;
+    pub async fn approve(
+        &self,
+        actor: &Actor,
+        reach: &Reach,
+        decision: &Decision,
+        why: Option<&str>,
+    ) -> Result<DecisionTaken> {
+        let verdict = Verdict::Approve(why.map(str::to_owned));
+        let decided = self.decide(actor, reach, decision, verdict).await?;
         let rows = self.store.connectors().await?;
         let row = rows.iter().find(|row| row.name == decision.connector);
-        Ok(DecisionTaken { decided, note: row.and_then(|row| self.obstacle(row)) })
+        Ok(DecisionTaken { decided, obstacle: row.and_then(|row| self.obstacle(row)) })
     }
 
     /// Parks these, with a reason.
     pub async fn reject(
         &self,
         actor: &Actor,
+        reach: &Reach,
         decision: &Decision,
         reason: &str,
     ) -> Result<DecisionTaken> {
@@ -75,13 +119,15 @@ impl Operator {
                 "a rejection needs a reason, which is kept with it: --reason TEXT".to_owned(),
             ));
         }
-        let decided = self.decide(actor, decision, Verdict::Reject(reason.to_owned())).await?;
-        Ok(DecisionTaken { decided, note: None })
+        let decided =
+            self.decide(actor, reach, decision, Verdict::Reject(reason.to_owned())).await?;
+        Ok(DecisionTaken { decided, obstacle: None })
     }
 
     async fn decide(
         &self,
         actor: &Actor,
+        reach: &Reach,
         decision: &Decision,
         verdict: Verdict,
     ) -> Result<Vec<Decided>> {
@@ -90,12 +136,22 @@ impl Operator {
             let message = format!("that is more than {PAGE} decisions in one request");
             return Err(OperatorError::Invalid(message));
         }
-        let organizations: Vec<_> = self.runtime.load().organizations.keys().cloned().collect();
+        let organizations: Vec<_> = {
+            let runtime = self.runtime.load();
+            runtime.organizations.keys().filter(|key| reach.contains(key)).cloned().collect()
+        };
         let mut picks = Vec::new();
         let mut of = Vec::new();
         for (number, Picked { resource, organization, mark }) in decision.picks.iter().enumerate() {
             let (kind, name) = parse_subject(resource)?;
+            if organization.is_some() {
+                self.within(reach, organization.as_deref())?;
+            }
             let Some(id) = ResourceId::parse(name) else {
+                if organization.is_none() && *reach != Reach::Everywhere {
+                    let message = format!("say of which organization {resource} is");
+                    return Err(OperatorError::Invalid(message));
+                }
                 let key = self.resolve(organization.as_deref(), resource).await?.key();
                 picks.push(Pick { key, mark: *mark });
                 of.push(number);
@@ -128,20 +184,17 @@ impl Operator {
         Ok(decided)
     }
 
-    /// What keeps a connector from doing at once what it may.
-    fn obstacle(&self, row: &ConnectorRow) -> Option<String> {
-        let name = &row.name;
-        let health = self.runtime.load().engine.health(name);
-        let why = if !row.enabled {
-            format!("its file is gone or disabled, so nothing happens until `{name}.toml` is back")
+    fn obstacle(&self, row: &ConnectorRow) -> Option<Obstacle> {
+        let health = self.runtime.load().engine.health(&row.name);
+        if !row.enabled {
+            Some(Obstacle::Disabled)
         } else if row.paused.is_some() {
-            format!("it is paused, so nothing happens until `scim-relay connector resume {name}`")
+            Some(Obstacle::Paused)
         } else if health.is_some_and(|health| health.trouble.is_some()) {
-            "its target is down, so nothing happens until it is back".to_owned()
+            Some(Obstacle::Down)
         } else {
-            return None;
-        };
-        Some(format!("{why}; what is not done within 24 hours waits for approval again"))
+            None
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod attention;
+mod ballots;
 mod connectors;
 mod facts;
 mod forget;
@@ -45,6 +46,7 @@ use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
 use crate::token::TokenBook;
 use crate::vault::Vault;
 
+use ballots::Ballots;
 use connectors::Reconciling;
 use probes::Tests;
 use requests::Looks;
@@ -55,10 +57,11 @@ pub use accounts::{
     Welcomed,
 };
 pub use attention::{Matter, What};
+pub use ballots::{Ballot, Choice, Counted};
 pub use connectors::{ConnectorLine, Pausing};
 pub use facts::{Difference, Fact};
 pub use glance::{Bells, Glance};
-pub use held::{Decision, DecisionTaken, HeldQuery, PAGE, Picked};
+pub use held::{Decision, DecisionTaken, HeldQuery, Obstacle, PAGE, Picked};
 pub use integrations::{Integration, Reachability};
 pub use overview::Overview;
 pub use people::{PEOPLE, PeoplePage, PeopleQuery, PersonLine, WaitsAt};
@@ -118,6 +121,7 @@ pub struct Operator {
     reconciling: Arc<Reconciling>,
     tests: Arc<Tests>,
     door: Arc<accounts::Door>,
+    ballots: Arc<Ballots>,
     started: Timestamp,
 }
 
@@ -158,6 +162,7 @@ impl Operator {
             reconciling: Arc::default(),
             tests: Arc::default(),
             door: Arc::default(),
+            ballots: Arc::default(),
             started,
         }
     }

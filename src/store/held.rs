@@ -8,7 +8,7 @@ use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
-use super::ConnectorId;
+use super::{ConnectorId, OrgId};
 
 /// Something that a connector would do and may not yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +25,13 @@ pub struct Held {
     pub summary: String,
     /// When it fell out of line.
     pub since: Timestamp,
+    /// Who it is about was deleted at the provider; else they are out of the connector's scope, or
+    /// inactive.
+    #[serde(default)]
+    pub deleted: bool,
+    /// Their entry is disabled or moved away already: what is left is to erase it.
+    #[serde(default)]
+    pub closed: bool,
     /// Of a group: how many are in it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub members: Option<u64>,
@@ -37,6 +44,8 @@ pub struct Held {
 pub struct HeldFilter {
     pub connector: Option<ConnectorId>,
     pub kind: Option<HoldKind>,
+    /// Of these alone; of all, where there is no list.
+    pub organizations: Option<Vec<OrgId>>,
     pub after: HeldPlace,
     pub limit: usize,
 }
@@ -49,19 +58,22 @@ pub struct HeldPage {
     pub next: Option<HeldPlace>,
 }
 
-/// Behind which row a page begins: of which connector, and of which resource there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Behind which row a page begins: of which connector and organization, and who has waited longest
+/// there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HeldPlace {
     pub connector: i64,
+    pub organization: i64,
+    pub dirty_at: i64,
     pub resource: i64,
 }
 
 /// What a person decides about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may happen, as it is now.
-    Approve,
+    /// It may happen, as it is now; why, if that was said.
+    Approve(Option<String>),
     /// It shall not, for this reason.
     Reject(String),
 }
@@ -87,7 +99,8 @@ pub enum Decided {
 
 impl fmt::Display for HeldPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.connector, self.resource)
+        let Self { connector, organization, dirty_at, resource } = self;
+        write!(f, "{connector}-{organization}-{dirty_at}-{resource}")
     }
 }
 
@@ -95,10 +108,13 @@ impl FromStr for HeldPlace {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let place = text.split_once('-').and_then(|(connector, resource)| {
-            Some(Self { connector: connector.parse().ok()?, resource: resource.parse().ok()? })
-        });
-        place.ok_or("that is no place in the list")
+        let parts: Option<Vec<i64>> = text.split('-').map(|part| part.parse().ok()).collect();
+        match parts.as_deref() {
+            Some(&[connector, organization, dirty_at, resource]) => {
+                Ok(Self { connector, organization, dirty_at, resource })
+            }
+            _ => Err("that is no place in the list"),
+        }
     }
 }
 

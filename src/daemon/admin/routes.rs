@@ -265,7 +265,7 @@ async fn link_for_password(
 }
 
 async fn held(State(operator): State<Operator>, Query(query): Query<HeldQuery>) -> Reply<HeldPage> {
-    Ok(Json(operator.held(&query).await?))
+    Ok(Json(operator.held(&Reach::Everywhere, &query).await?))
 }
 
 async fn approve(
@@ -273,7 +273,7 @@ async fn approve(
     Extension(peer): Extension<Peer>,
     Body(decision): Body<Decision>,
 ) -> Reply<DecisionTaken> {
-    Ok(Json(operator.approve(&actor(peer), &decision).await?))
+    Ok(Json(operator.approve(&actor(peer), &Reach::Everywhere, &decision, None).await?))
 }
 
 async fn reject(
@@ -281,7 +281,8 @@ async fn reject(
     Extension(peer): Extension<Peer>,
     Body(Rejection { decision, reason }): Body<Rejection>,
 ) -> Reply<DecisionTaken> {
-    Ok(Json(operator.reject(&actor(peer), &decision, &reason).await?))
+    let actor = actor(peer);
+    Ok(Json(operator.reject(&actor, &Reach::Everywhere, &decision, &reason).await?))
 }
 
 async fn queue(

@@ -528,8 +528,11 @@ impl Kit {
         let key = ResourceKey { organization, kind: of.kind, id: of.id };
         let picks = vec![Pick { key, mark: None }];
         let by = Actor::unix("user kari".to_owned());
-        let decided =
-            self.store.decide(self.id(), picks, Verdict::Approve, by, self.now()).await.unwrap();
+        let decided = self
+            .store
+            .decide(self.id(), picks, Verdict::Approve(None), by, self.now())
+            .await
+            .unwrap();
         assert_eq!(decided, [Decided::Done]);
     }
 

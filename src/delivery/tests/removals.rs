@@ -152,7 +152,7 @@ async fn of_more_deletions_than_the_limit_none_is_made_and_all_else_goes_on() {
     assert_eq!(kit.stands(HoldKind::Removal).await, (0, 4, 4));
 
     // Exactly those go that a person lets go, and what was refused stays refused.
-    kit.word(&people[0], Verdict::Approve).await;
+    kit.word(&people[0], Verdict::Approve(None)).await;
     kit.word(&people[1], Verdict::Reject("a mistake".to_owned())).await;
     eventually("ada gone", async || kit.entry(&people[0]).await.is_none()).await;
     assert_eq!(
@@ -229,7 +229,7 @@ async fn whoever_joins_a_group_does_not_wait_for_those_who_may_not_leave() {
     };
     assert_eq!(told(&fake.last()), (vec![eve.id], vec![ada.id]));
     assert_eq!(fake.last().permit.members, MemberRemovals::Leave, "Ada is left in");
-    kit.word(&choir, Verdict::Approve).await;
+    kit.word(&choir, Verdict::Approve(None)).await;
     kit.until_idle().await;
     assert_eq!(told(&fake.last()).1, [ada.id]);
     assert_eq!(fake.last().permit.members, MemberRemovals::UpTo(1));
@@ -351,7 +351,7 @@ async fn a_name_that_the_configuration_changed_is_asked_about_and_one_that_the_p
     let entry: Entry = kit.until(&people[0], State::Held).await;
     assert!(entry.last_error.unwrap().ends_with("held before, and not approved since"));
     assert!(!fake.last().permit.rename);
-    kit.word(&people[0], Verdict::Approve).await;
+    kit.word(&people[0], Verdict::Approve(None)).await;
     kit.until_idle().await;
     assert!(fake.last().permit.rename);
 }
@@ -382,7 +382,7 @@ async fn a_purge_is_not_due_because_somebody_put_the_clock_ahead() {
         "{summary}"
     );
     kit.until(&people[1], State::Held).await;
-    kit.word(&people[0], Verdict::Approve).await;
+    kit.word(&people[0], Verdict::Approve(None)).await;
     eventually("ada gone", async || kit.entry(&people[0]).await.is_none()).await;
     assert!(kit.entry(&people[1]).await.is_some());
 }
@@ -424,7 +424,7 @@ async fn in_a_planned_first_run_whoever_was_there_before_waits_and_others_do_not
     assert_eq!(fake.told(), ["bob"]);
     kit.change(&ada, "ada", "captain").await;
     kit.until(&ada, State::Held).await;
-    kit.word(&ada, Verdict::Approve).await;
+    kit.word(&ada, Verdict::Approve(None)).await;
     kit.until_idle().await;
     assert_eq!(fake.told(), ["bob", "ada captain"]);
     kit.change(&ada, "ada", "again").await;

@@ -8,74 +8,92 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use scim_relay_sdk::connector::HoldKind;
 use scim_relay_sdk::scim::ResourceKey;
 
-use super::{kind_number, kind_of, millis, queue, rows, sql, time, tokens};
+use super::{entries, kind_number, kind_of, millis, queue, rows, sql, time, tokens};
 use crate::store::{
     Actor, AuditRow, ConnectorId, Decided, Held, HeldFilter, HeldPage, HeldPlace, OrgId, Pick,
-    Result, Verdict,
+    Result, State, Verdict,
 };
 
-/// Rows that are held, in order; `?2` is a kind, or NULL for all.
-const HELD: &str = "
+/// Rows that are held at a connector in an organization, who waits longest first; `?6` is a kind, or
+/// NULL for all.
+pub(super) const HELD: &str = "
     SELECT q.connector, q.resource, c.name, r.organization, r.kind, r.public_id, r.body,
            q.hold_kind, q.last_error, q.dirty_at, q.mark,
-           iif(r.kind = 1, (SELECT count(*) FROM member m WHERE m.group_id = r.id), NULL)
-    FROM queue q INDEXED BY queue_human
+           iif(r.kind = 1, (SELECT count(*) FROM member m WHERE m.group_id = r.id), NULL),
+           r.deleted IS NOT NULL,
+           EXISTS (SELECT 1 FROM link l
+                   WHERE l.connector = q.connector AND l.resource = q.resource AND l.stage IN (1, 2))
+    FROM queue q INDEXED BY queue_listed
          CROSS JOIN connector c ON c.id = q.connector
          CROSS JOIN resource r ON r.id = q.resource
-    WHERE q.state = 5 AND q.state >= 4 AND (?2 IS NULL OR q.hold_kind = ?2)";
-
-/// At one connector, behind a resource.
-pub(super) fn held_at_query() -> String {
-    format!(
-        "{HELD} AND q.connector = ?3 AND q.resource > ?4 ORDER BY q.connector, q.resource LIMIT ?1"
-    )
-}
-
-/// At every connector, behind a place.
-pub(super) fn held_query() -> String {
-    format!(
-        "{HELD} AND (q.connector, q.resource) > (?3, ?4)
-         ORDER BY q.connector, q.resource LIMIT ?1"
-    )
-}
+    WHERE q.connector = ?1 AND q.organization = ?2 AND q.state = 5
+          AND (q.dirty_at, q.resource) > (?3, ?4) AND (?6 IS NULL OR q.hold_kind = ?6)
+    ORDER BY q.dirty_at, q.resource LIMIT ?5";
 
 pub(super) fn held(
     c: &Connection,
     filter: &HeldFilter,
     keys: &HashMap<OrgId, Arc<str>>,
 ) -> Result<HeldPage> {
-    let query = if filter.connector.is_some() { held_at_query() } else { held_query() };
-    let connector = filter.connector.map_or(filter.after.connector, |connector| connector.0);
-    let mut place = filter.after;
-    let mut read = |row: &Row<'_>| -> rusqlite::Result<Held> {
-        place = HeldPlace { connector: row.get(0)?, resource: row.get(1)? };
-        let organization = OrgId(row.get(3)?);
-        let body: String = row.get(6)?;
-        let names = rows::Names::of(&body).ok();
-        let name = names.and_then(|names| names.user_name.or(names.display_name));
-        Ok(Held {
-            connector: row.get(2)?,
-            organization: keys.get(&organization).map(ToString::to_string).unwrap_or_default(),
-            kind: kind_of(row.get(4)?),
-            id: rows::public_id(row.get(5)?),
-            name: name.unwrap_or_default(),
-            hold_kind: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
-            summary: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
-            since: time(row.get(9)?),
-            mark: row.get(10)?,
-            members: row.get(11)?,
+    let mut places: Vec<HeldPlace> = entries::counted(c, filter.organizations.as_deref())?
+        .into_iter()
+        .filter(|counted| counted.state == State::Held)
+        .filter(|counted| filter.connector.is_none_or(|connector| connector == counted.connector))
+        .map(|counted| HeldPlace {
+            connector: counted.connector.0,
+            organization: counted.organization.0,
+            dirty_at: i64::MIN,
+            resource: i64::MIN,
         })
-    };
-    let kind = filter.kind.map(HoldKind::word);
-    let held: Vec<Held> = c
-        .prepare_cached(&query)
-        .and_then(|mut statement| {
-            let at = params![filter.limit, kind, connector, filter.after.resource];
-            statement.query_map(at, &mut read)?.collect()
-        })
-        .map_err(sql)?;
-    let next = (held.len() == filter.limit).then_some(place);
-    Ok(HeldPage { held, next })
+        .collect();
+    places.sort_unstable();
+    let mut all = Vec::new();
+    let mut last = filter.after;
+    for place in places {
+        let end = HeldPlace { dirty_at: i64::MAX, resource: i64::MAX, ..place };
+        if end <= filter.after || all.len() == filter.limit {
+            continue;
+        }
+        let from = place.max(filter.after);
+        let limit = filter.limit - all.len();
+        let kind = filter.kind.map(HoldKind::word);
+        let mut read = |row: &Row<'_>| -> rusqlite::Result<Held> {
+            last = HeldPlace { dirty_at: row.get(9)?, resource: row.get(1)?, ..place };
+            held_row(row, keys)
+        };
+        let here: Vec<Held> = c
+            .prepare_cached(HELD)
+            .and_then(|mut statement| {
+                let HeldPlace { connector, organization, dirty_at, resource } = from;
+                let at = params![connector, organization, dirty_at, resource, limit, kind];
+                statement.query_map(at, &mut read)?.collect()
+            })
+            .map_err(sql)?;
+        all.extend(here);
+    }
+    let next = (all.len() == filter.limit).then_some(last);
+    Ok(HeldPage { held: all, next })
+}
+
+fn held_row(row: &Row<'_>, keys: &HashMap<OrgId, Arc<str>>) -> rusqlite::Result<Held> {
+    let organization = OrgId(row.get(3)?);
+    let body: String = row.get(6)?;
+    let names = rows::Names::of(&body).ok();
+    let name = names.and_then(|names| names.user_name.or(names.display_name));
+    Ok(Held {
+        connector: row.get(2)?,
+        organization: keys.get(&organization).map(ToString::to_string).unwrap_or_default(),
+        kind: kind_of(row.get(4)?),
+        id: rows::public_id(row.get(5)?),
+        name: name.unwrap_or_default(),
+        hold_kind: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
+        summary: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+        since: time(row.get(9)?),
+        mark: row.get(10)?,
+        members: row.get(11)?,
+        deleted: row.get(12)?,
+        closed: row.get(13)?,
+    })
 }
 
 pub(super) fn kinds(c: &Connection, connector: ConnectorId) -> Result<Vec<HoldKind>> {
@@ -121,11 +139,15 @@ pub(super) fn decide(
             Some(row) if mark.is_some_and(|mark| mark != row.mark) => Decided::Changed,
             Some(row) => {
                 let (action, detail) = match verdict {
-                    Verdict::Approve => ("held.approve", row.kind.replace('_', " ")),
+                    Verdict::Approve(why) => {
+                        let what = row.kind.replace('_', " ");
+                        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                        ("held.approve", format!("{what}{why}"))
+                    }
                     Verdict::Reject(reason) => ("held.reject", reason.clone()),
                 };
                 match verdict {
-                    Verdict::Approve => approve(c, connector.0, row.resource, now)?,
+                    Verdict::Approve(_) => approve(c, connector.0, row.resource, now)?,
                     Verdict::Reject(reason) => reject(c, connector.0, row.resource, reason, now)?,
                 }
                 let row = AuditRow {

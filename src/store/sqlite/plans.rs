@@ -302,8 +302,12 @@ fn a_day_of_the_past_is_read_without_its_month() {
 
 #[test]
 fn what_is_held_is_read_page_by_page_without_sorting() {
-    check(&held::held_at_query(), &["queue_human (state=? AND connector=? AND resource>?)"]);
-    check(&held::held_query(), &["queue_human (state=? AND (connector,resource)>(?,?))"]);
+    check(
+        held::HELD,
+        &[
+            "queue_listed (connector=? AND organization=? AND state=? AND (dirty_at,resource)>(?,?))",
+        ],
+    );
     check(held::IS_HELD, &["queue_hold (connector=? AND hold_kind=? AND state=?)"]);
     check(held::FIND, &["resource_public_id", "PRIMARY KEY (connector=? AND resource=?)"]);
 }

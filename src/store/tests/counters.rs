@@ -117,7 +117,7 @@ async fn run(steps: Vec<Step>) {
                     match which {
                         0 => kit.touch(connector, Touch::Retry).await as usize,
                         1 => kit.touch(connector, Touch::Skip).await as usize,
-                        2 => kit.decide(connector, Verdict::Approve).await,
+                        2 => kit.decide(connector, Verdict::Approve(None)).await,
                         _ => kit.decide(connector, no()).await,
                     };
                 }

@@ -30,7 +30,7 @@ async fn listed(
 ) -> Vec<Held> {
     let (mut all, mut after) = (Vec::new(), HeldPlace::default());
     loop {
-        let filter = HeldFilter { connector, kind, after, limit };
+        let filter = HeldFilter { connector, kind, organizations: None, after, limit };
         let page = kit.store.held(filter).await.unwrap();
         all.extend(page.held);
         match page.next {
@@ -100,7 +100,7 @@ async fn an_approval_is_for_those_that_are_named_and_for_what_was_seen() {
     hold_all(&kit, dir, HoldKind::Removal).await;
 
     let picks = vec![pick(&ada, mark(&ada)), pick(&bob, mark(&bob))];
-    let decided = decide(&kit, dir, picks, Verdict::Approve).await;
+    let decided = decide(&kit, dir, picks, Verdict::Approve(None)).await;
 
     assert_eq!(decided, [Decided::Done, Decided::Changed]);
     assert_eq!(kit.state_of(dir, &ada).await, Some(State::Pending));
@@ -112,7 +112,10 @@ async fn an_approval_is_for_those_that_are_named_and_for_what_was_seen() {
     let ask = Ask { kind: HoldKind::Removal, count: 1, whole: false, limit: 0 };
     assert_eq!(kit.store.allow(claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
     // Without a mark it is approved as it is now.
-    assert_eq!(decide(&kit, dir, vec![pick(&bob, None)], Verdict::Approve).await, [Decided::Done]);
+    assert_eq!(
+        decide(&kit, dir, vec![pick(&bob, None)], Verdict::Approve(None)).await,
+        [Decided::Done]
+    );
 }
 
 #[tokio::test]
@@ -126,9 +129,9 @@ async fn what_does_not_wait_for_approval_cannot_be_decided() {
     let nowhere = ResourceKey { organization: arc("nowhere"), ..Kit::key(&ada) };
     let picks =
         vec![pick(&bob, None), Pick { key: abroad, mark: None }, Pick { key: nowhere, mark: None }];
-    assert_eq!(decide(&kit, dir, picks, Verdict::Approve).await, [Decided::NotHeld; 3]);
+    assert_eq!(decide(&kit, dir, picks, Verdict::Approve(None)).await, [Decided::NotHeld; 3]);
     let elsewhere = vec![pick(&ada, None)];
-    assert_eq!(decide(&kit, hook, elsewhere, Verdict::Approve).await, [Decided::NotHeld]);
+    assert_eq!(decide(&kit, hook, elsewhere, Verdict::Approve(None)).await, [Decided::NotHeld]);
     assert_eq!(kit.state_of(dir, &ada).await, Some(State::Held));
     assert_eq!(kit.rows("audit"), 0, "nothing was decided");
 }
@@ -139,7 +142,7 @@ async fn each_decision_is_in_the_audit_log_with_who_and_why() {
     let dir = kit.directory().await;
     let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
     hold_all(&kit, dir, HoldKind::TakeOver).await;
-    decide(&kit, dir, vec![pick(&ada, None)], Verdict::Approve).await;
+    decide(&kit, dir, vec![pick(&ada, None)], Verdict::Approve(None)).await;
     let reject = Verdict::Reject("not ours".to_owned());
     assert_eq!(decide(&kit, dir, vec![pick(&bob, None)], reject).await, [Decided::Done]);
 
@@ -165,10 +168,10 @@ async fn an_approval_that_came_to_nothing_is_told_where_it_is_asked_again() {
         held.summary.clone()
     };
     assert_eq!(summary(&kit).await, "delete `uid=ada`");
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     kit.change(&ada, "ada", "something else").await;
     assert_eq!(summary(&kit).await, "changed since it was approved; delete `uid=ada`");
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     kit.pass(Duration::from_hours(25));
     let lapsed = "not done within 24 hours of its approval; delete `uid=ada`";
     assert_eq!(summary(&kit).await, lapsed);
@@ -194,9 +197,46 @@ async fn what_was_rejected_may_be_approved_after_all_and_what_was_given_up_may_n
     }
 
     let both = vec![pick(&ada, None), pick(&bob, None)];
-    let decided = decide(&kit, dir, both, Verdict::Approve).await;
+    let decided = decide(&kit, dir, both, Verdict::Approve(None)).await;
     assert_eq!(decided, [Decided::Done, Decided::NotHeld]);
     let claim = kit.claim_of(dir, &ada).await.expect("it is to be delivered");
     let ask = Ask { kind: HoldKind::Removal, count: 1, whole: false, limit: 0 };
     assert_eq!(kit.store.allow(&claim, ask, kit.now()).await.unwrap(), Allowed::Yes);
+}
+
+#[tokio::test]
+async fn one_organizations_list_has_nothing_of_another() {
+    let mut kit = Kit::new().await;
+    let (dir, hook) = (kit.directory().await, kit.hook().await);
+    kit.users(5).await;
+    let abroad = kit.user_in(kit.south, "ada").await;
+    for connector in [dir, hook] {
+        hold_all(&kit, connector, HoldKind::Removal).await;
+    }
+    let of = async |organizations: Option<Vec<crate::store::OrgId>>| {
+        let after = HeldPlace::default();
+        let filter =
+            HeldFilter { connector: Some(hook), kind: None, organizations, after, limit: 10 };
+        kit.store.held(filter).await.unwrap().held
+    };
+    let south = of(Some(vec![kit.south])).await;
+    assert_eq!(south.iter().map(|held| held.id).collect::<Vec<_>>(), [abroad.id]);
+    assert_eq!(of(Some(vec![kit.north])).await.len(), 5);
+    assert!(of(Some(Vec::new())).await.is_empty());
+    assert_eq!(of(None).await.len(), 6);
+}
+
+#[tokio::test]
+async fn what_is_held_says_whether_they_were_deleted_and_whether_their_entry_is_closed() {
+    let mut kit = Kit::new().await;
+    let dir = kit.directory().await;
+    let (ada, bob) = (kit.user("ada").await, kit.user("bob").await);
+    kit.deliver_all(dir).await;
+    kit.delete(&ada).await;
+    kit.change(&bob, "bob", "something else").await;
+    hold_all(&kit, dir, HoldKind::Removal).await;
+    let all = listed(&kit, Some(dir), None, 10).await;
+    let find = |of: &Stored| all.iter().find(|held| held.id == of.id).unwrap();
+    assert_eq!((find(&ada).deleted, find(&ada).closed), (true, false));
+    assert_eq!((find(&bob).deleted, find(&bob).closed), (false, false));
 }

@@ -286,7 +286,13 @@ impl Kit {
     /// Decides about all that is held; how many were decided.
     pub(super) async fn decide(&self, connector: ConnectorId, verdict: Verdict) -> usize {
         let after = HeldPlace::default();
-        let filter = HeldFilter { connector: Some(connector), kind: None, after, limit: 10_000 };
+        let filter = HeldFilter {
+            connector: Some(connector),
+            kind: None,
+            organizations: None,
+            after,
+            limit: 10_000,
+        };
         let held = self.store.held(filter).await.unwrap().held;
         let pick = |held: Held| {
             let organization = held.organization.into();

@@ -171,7 +171,7 @@ async fn an_entry_of_another_organization_is_never_taken_over() {
 #[tokio::test]
 async fn an_entry_whose_removal_is_held_is_waited_for_until_a_person_has_decided() {
     for (verdict, still_theirs) in
-        [(Verdict::Approve, true), (Verdict::Reject("she stays".to_owned()), false)]
+        [(Verdict::Approve(None), true), (Verdict::Reject("she stays".to_owned()), false)]
     {
         let mut kit = Kit::new().await;
         let dir = kit.directory().await;

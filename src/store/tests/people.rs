@@ -92,7 +92,7 @@ async fn an_approval_is_for_what_was_seen_and_for_a_day() {
         assert_eq!((entry.state, entry.hold_kind.as_deref()), (State::Held, Some("take_over")));
     };
     hold(&kit).await;
-    assert_eq!(kit.decide(dir, Verdict::Approve).await, 1);
+    assert_eq!(kit.decide(dir, Verdict::Approve(None)).await, 1);
     assert!(may_take_over(&kit, dir, &ada).await);
 
     kit.change(&ada, "ada", "something else").await;
@@ -100,7 +100,7 @@ async fn an_approval_is_for_what_was_seen_and_for_a_day() {
     let mut kit = kit.reopened().await;
     kit.directory().await;
     hold(&kit).await;
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     kit.pass(Duration::from_hours(25));
     assert!(!may_take_over(&kit, dir, &ada).await, "it has lapsed");
 }
@@ -112,7 +112,7 @@ async fn what_changes_after_the_claim_is_not_what_was_approved() {
     let ada = kit.user("ada").await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.settle(&claim, held(HoldKind::TakeOver, 1)).await;
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     let claim = kit.claim_of(dir, &ada).await.unwrap();
     kit.change(&ada, "ada", "something else").await;
     let ask = Ask { kind: HoldKind::TakeOver, count: 1, whole: false, limit: 0 };

@@ -110,7 +110,7 @@ async fn of_more_deletions_than_an_hour_allows_not_one_is_executed() {
     kit.pass(Duration::from_hours(2));
     kit.delete(&people[5]).await;
     assert!(!kit.deprovision(dir, &people[5], 5).await);
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     for person in &people {
         assert!(kit.deprovision(dir, person, 4).await);
     }
@@ -301,7 +301,7 @@ async fn an_approval_is_for_the_kind_that_was_seen_and_what_comes_with_it() {
         kit.change(ada, "user0", seen.word()).await;
         let claim = kit.claim_of(dir, ada).await.unwrap();
         kit.settle(&claim, held(seen, 1)).await;
-        kit.decide(dir, Verdict::Approve).await;
+        kit.decide(dir, Verdict::Approve(None)).await;
         let claim = kit.claim_of(dir, ada).await.unwrap();
         for (asked, goes) in all.into_iter().zip(goes) {
             let allowed = kit.ask(&claim, asked, 1, 0).await == Allowed::Yes;
@@ -320,7 +320,7 @@ async fn an_approval_of_one_event_is_not_of_the_next() {
     kit.change(&ada, "ada", "inactive").await;
     let claim = kit.claim_of(hook, &ada).await.unwrap();
     kit.settle(&claim, held(REMOVAL, 1)).await;
-    kit.decide(hook, Verdict::Approve).await;
+    kit.decide(hook, Verdict::Approve(None)).await;
     // It goes whatever happens behind it.
     kit.delete(&ada).await;
     let claim = kit.claim_of(hook, &ada).await.unwrap();
@@ -404,7 +404,7 @@ async fn a_group_that_is_in_line_but_for_its_leavers_is_linked_and_keeps_them_in
     kit.settle(&claim, but_for("renamed choir")).await;
 
     // An approval is not lost when somebody comes.
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     kit.store.mark(dir, vec![choir.row], Reason::Members, kit.now()).await.unwrap();
     let claim = kit.claim_of(dir, &choir).await.unwrap();
     assert_eq!(kit.ask(&claim, MEMBERS, 1, 0).await, Allowed::Yes);
@@ -422,7 +422,7 @@ async fn a_group_that_was_taken_on_with_members_in_it_is_compared_whole_again() 
     let link = Some(link("choir", "choir"));
     kit.settle(&claim, Outcome::Held { kind: MEMBERS, count: 9, summary: String::new(), link })
         .await;
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     assert!(kit.claim_of(dir, &choir).await.unwrap().entire);
 }
 
@@ -473,7 +473,7 @@ async fn an_event_of_who_left_a_group_costs_nothing_once_the_receiver_heard_that
     assert!(kit.case(&claim).await.bygone.is_empty(), "it has not heard of Ada yet");
     kit.settle(&claim, held(MEMBERS, 1)).await;
     assert!(kit.deprovision(hook, ada, 10).await);
-    kit.decide(hook, Verdict::Approve).await;
+    kit.decide(hook, Verdict::Approve(None)).await;
     let claim = kit.claim_of(hook, &choir).await.unwrap();
     let case = kit.case(&claim).await;
     assert_eq!(case.bygone.into_iter().collect::<Vec<_>>(), [ada.id.to_string()]);
@@ -584,7 +584,7 @@ async fn an_approval_is_of_as_many_as_a_person_saw_and_of_nothing_else() {
     kit.store.mark(dir, vec![choir.row], Reason::Resync, kit.now()).await.unwrap();
     let claim = kit.claim_of(dir, &choir).await.unwrap();
     kit.settle(&claim, held(MEMBERS, 3)).await;
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     let claim = kit.claim_of(dir, &choir).await.unwrap();
     assert_eq!(kit.ask(&claim, MEMBERS, 4, 0).await, Allowed::No(Refusal::Held));
     assert_eq!(kit.ask(&claim, MEMBERS, 3, 0).await, Allowed::Yes);
@@ -593,10 +593,10 @@ async fn an_approval_is_of_as_many_as_a_person_saw_and_of_nothing_else() {
     assert!(entry.last_error.unwrap().starts_with("more by now than was approved; "));
 
     // That it may have another name says nothing of who is in it; that it may go, everything.
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     let claim = kit.claim_of(dir, &choir).await.unwrap();
     kit.settle(&claim, held(REMOVAL, 1)).await;
-    kit.decide(dir, Verdict::Approve).await;
+    kit.decide(dir, Verdict::Approve(None)).await;
     let claim = kit.claim_of(dir, &choir).await.unwrap();
     let mut ask = Ask { kind: MEMBERS, count: 500, whole: false, limit: 50 };
     let now = kit.now();

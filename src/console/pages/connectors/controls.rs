@@ -15,7 +15,7 @@ use crate::operator::ConnectorView;
 use crate::store::State as Waits;
 
 /// Of a reason.
-const LONGEST: usize = 500;
+pub(super) const LONGEST: usize = 500;
 
 /// A page that asks before something is done.
 #[derive(Serialize)]

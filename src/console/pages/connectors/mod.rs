@@ -1,8 +1,10 @@
 //! The systems that changes are delivered to: how each does, and what a person may do about it.
 
 mod controls;
+mod held;
 mod one;
 mod preview;
+mod verdicts;
 mod words;
 
 pub(super) use words::kind as kind_name;
@@ -29,7 +31,10 @@ pub(super) fn routes() -> Router<Console> {
         .route("/connectors/{connector}/resync", get(controls::ask_resync).post(controls::resync))
         .route("/connectors/{connector}/forget", get(controls::ask_forget).post(controls::forget))
         .route("/connectors/{connector}/preview", get(preview::show));
-    viewer::needs(Right::Operate, routes)
+    let decisions = Router::new()
+        .route("/connectors/{connector}/held", get(held::list).post(held::pick))
+        .route("/connectors/{connector}/held/{ballot}", get(held::ask).post(held::decide));
+    viewer::needs(Right::Operate, routes).merge(viewer::needs(Right::Approve, decisions))
 }
 
 /// A connector's page.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::held::{Ask, Kind, List};
 use super::one::Connector;
 use super::words::tests::directory;
 use super::*;
@@ -263,4 +264,73 @@ fn a_preview_of_nobody_says_so() {
         longest: 256,
     };
     assert!(drawn(&nobody).contains("There is no user `kari` there."));
+}
+
+fn held() -> Vec<crate::store::Held> {
+    use scim_relay_sdk::scim::{ResourceId, ResourceKind};
+    let one = |number: u128, name: &str, kind: ResourceKind, members| crate::store::Held {
+        connector: "directory".to_owned(),
+        organization: "lillevik".to_owned(),
+        kind,
+        id: ResourceId(uuid::Uuid::from_u128(number)),
+        name: name.to_owned(),
+        hold_kind: "removal".to_owned(),
+        summary: "disable `uid=<x>`: 25 of at most 25 removals in an hour are done".to_owned(),
+        since: at("07:58:00"),
+        deleted: true,
+        closed: false,
+        members,
+        mark: 12,
+    };
+    vec![one(1, "kari", ResourceKind::User, None), one(2, "<choir>", ResourceKind::Group, Some(40))]
+}
+
+fn list() -> List {
+    List {
+        connector: "directory".to_owned(),
+        held: held(),
+        total: 2,
+        kinds: Vec::new(),
+        kind: String::new(),
+        org: String::new(),
+        next: None,
+        is_first: true,
+    }
+}
+
+#[test]
+fn what_is_held_is_listed_with_what_would_happen() {
+    insta::assert_snapshot!(main_of(&list()));
+    let next = Some("1-1-5-9".to_owned());
+    let kinds = ["removal", "take_over"]
+        .map(|word| Kind { word: word.to_owned(), text: format!("2 {word}s") });
+    let html = drawn(&List {
+        next,
+        kinds: kinds.into(),
+        kind: "removal".to_owned(),
+        is_first: false,
+        ..list()
+    });
+    for part in ["after=1-1-5-9", "To the beginning", "?kind=take_over", "of what is chosen above"]
+    {
+        assert!(html.contains(part), "{part}:\n{html}");
+    }
+}
+
+#[test]
+fn where_nothing_is_held_the_page_says_what_would_be() {
+    let empty = List { held: Vec::new(), total: 0, ..list() };
+    assert!(drawn(&empty).contains("Nothing waits for a person&#x27;s word"));
+}
+
+#[test]
+fn a_decision_is_asked_for_with_its_consequences() {
+    use crate::operator::Ballot;
+    let ballot = Ballot { connector: "directory".to_owned(), held: held(), changed: 1, more: true };
+    let id = uuid::Uuid::from_u128(5);
+    let approve = Ask::new(id, &ballot, &directory().leavers, false);
+    insta::assert_snapshot!(main_of(&approve));
+    let reject = drawn(&Ask::new(id, &ballot, &directory().leavers, true));
+    assert!(reject.contains("They are parked") && !reject.contains("btn danger"), "{reject}");
+    assert!(!reject.contains("Type how many"));
 }

@@ -53,7 +53,7 @@ impl World {
                 let (connector, state) = (Some(line.id), Some(state));
                 let some = EntryFilter { connector, state, limit: 1_000, ..EntryFilter::default() };
                 let some = life.store.entries(some).await.unwrap().entries;
-                life.decide(line, some.iter().map(key).collect(), Verdict::Approve).await;
+                life.decide(line, some.iter().map(key).collect(), Verdict::Approve(None)).await;
             }
         }
         let parked = EntryFilter { state: Some(State::Parked), ..EntryFilter::default() };

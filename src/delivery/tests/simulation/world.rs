@@ -212,10 +212,10 @@ impl World {
                     self.skipped.insert((at, key.id, waiting));
                 }
             }
-            Person::ApproveAll => life.decide(line, held, Verdict::Approve).await,
+            Person::ApproveAll => life.decide(line, held, Verdict::Approve(None)).await,
             Person::ApproveOne => {
                 let one = pick(dice, &held).into_iter().collect();
-                life.decide(line, one, Verdict::Approve).await;
+                life.decide(line, one, Verdict::Approve(None)).await;
             }
             Person::Reject => {
                 let one = pick(dice, &held).into_iter().collect();
@@ -410,7 +410,7 @@ impl Life {
     }
 
     pub(super) async fn decide(&self, line: &Line, of: Vec<ResourceKey>, verdict: Verdict) {
-        if let (Target::Directory(directory), Verdict::Approve) = (&line.target, &verdict) {
+        if let (Target::Directory(directory), Verdict::Approve(None)) = (&line.target, &verdict) {
             directory.removals.approve(of.iter().map(|key| key.id));
         }
         let picks = of.into_iter().map(|key| Pick { key, mark: None }).collect();
