@@ -28,7 +28,7 @@ const WORDS: [&str; 10] = [
 ];
 
 /// Whether a key's name says that its value is nobody's business.
-pub(super) fn sounds_secret(key: &str) -> bool {
+pub fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
     // `token_url` is an address.
     if key.ends_with("_url") {

@@ -42,6 +42,7 @@ use crate::safety::Safety;
 pub use diagnostic::{Diagnostic, Place, Severity, Spot, render};
 pub use kinds::{AnySettings, Kind};
 pub use load::load;
+pub use mask::sounds_secret;
 pub use schedule::{Schedule, ScheduleError};
 pub use secrets::{SystemSecrets, credentials_directory};
 pub use shown::Piece;

@@ -57,14 +57,15 @@ const MOST: usize = 100;
 pub(super) enum Watched {
     Overview,
     Integrations,
+    Comparison,
 }
 
 impl Watched {
     /// What the page itself needs.
     fn needs(self) -> Right {
         match self {
-            Self::Overview => Right::Operate,
             Self::Integrations => Right::Tokens,
+            Self::Overview | Self::Comparison => Right::Operate,
         }
     }
 
@@ -73,6 +74,7 @@ impl Watched {
         match self {
             Self::Overview => pages::overview::live(console, viewer, at).await,
             Self::Integrations => pages::integrations::live(console, viewer, at).await,
+            Self::Comparison => pages::connectors::comparison::live(console, viewer, at).await,
         }
     }
 }

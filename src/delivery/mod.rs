@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{Connector, HoldKind, OrganizationInfo, Rate, Scope};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -85,6 +86,7 @@ pub struct Shared {
 pub struct Engine {
     lanes: HashMap<Arc<str>, lane::Handle>,
     stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// How a connector does.
@@ -109,7 +111,7 @@ impl Engine {
             handles.insert(name, lane::start(shared, settings, stop.clone()));
         }
         shared.tasks.spawn(fanout::walk(shared.clone(), stop.clone()));
-        Self { lanes: handles, stop }
+        Self { lanes: handles, stop, tasks: shared.tasks.clone() }
     }
 
     /// Ends these lanes: they claim no more, finish what is in flight and give back the rest.
@@ -118,6 +120,16 @@ impl Engine {
         for lane in self.lanes.values() {
             lane.ended().await;
         }
+    }
+
+    /// Does this beside the lanes, and no longer than they run: a stop or a reload cuts it off, and
+    /// then nothing comes of it.
+    pub fn beside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(work).await })
     }
 
     pub fn connector(&self, name: &str) -> Option<Arc<dyn Connector>> {

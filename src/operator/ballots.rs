@@ -113,7 +113,8 @@ impl Operator {
         self.ballots.find(actor, id)
     }
 
-    /// Approves (`None`, or why) or rejects all that is on it, in pieces; who changed meanwhile waits on.
+    /// Approves or rejects all that is on it, in pieces, whether or not somebody waits for the end; who
+    /// changed meanwhile waits on.
     pub async fn decide_ballot(
         &self,
         actor: &Actor,
@@ -125,6 +126,25 @@ impl Operator {
         let ballot = self.ballots.take(actor, id).ok_or_else(|| {
             OperatorError::NotFound("that was decided already, or is too old".to_owned())
         })?;
+        let (operator, actor, reach) = (self.clone(), actor.clone(), reach.clone());
+        let why = why.to_owned();
+        let deciding = async move { operator.count(&actor, &reach, &ballot, approve, &why).await };
+        let deciding = self.runtime.load().engine.beside(deciding);
+        deciding.await.ok().flatten().unwrap_or_else(|| {
+            Err(OperatorError::Invalid(
+                "the service stops or reloads: what was not decided yet waits on".to_owned(),
+            ))
+        })
+    }
+
+    async fn count(
+        &self,
+        actor: &Actor,
+        reach: &Reach,
+        ballot: &Ballot,
+        approve: bool,
+        why: &str,
+    ) -> Result<Counted> {
         let mut counted = Counted::default();
         for held in ballot.held.chunks(PAGE) {
             let decision = Decision {

@@ -1,15 +1,9 @@
 //! Connectors: test, pause, resume, reconcile, resync.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use scim_relay_sdk::scim::{Filter, ResourceId, ResourceKind, Start};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Operator, OperatorError, Result};
-use crate::config::Orphans;
-use crate::metrics;
-use crate::reconcile::{self, DriftKind, Report, Target};
 use crate::store::{ConnectorId, ListRequest, Listing, Paused, Reason, Scribe, Wanted};
 
 /// A connector in a list.
@@ -23,17 +17,6 @@ pub struct ConnectorLine {
     pub waiting: u64,
     pub parked: u64,
     pub held: u64,
-}
-
-/// Whose reconciliation is running, by connector.
-#[derive(Default)]
-pub(super) struct Reconciling(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Reconciling {
-    fn of(&self, connector: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(connector.to_owned()).or_default())
-    }
 }
 
 /// Whether a connector is paused now.
@@ -109,67 +92,6 @@ impl Operator {
     async fn paused(&self, id: ConnectorId) -> Result<Option<Paused>> {
         let rows = self.store.connectors().await?;
         Ok(rows.into_iter().find(|row| row.id == id).and_then(|row| row.paused))
-    }
-
-    /// Compares the target with what it should hold. A second one of the same connector waits for
-    /// the first: it would find the same once more, and put it right once more.
-    pub async fn reconcile(&self, actor: &Actor, name: &str, dry_run: bool) -> Result<Report> {
-        let id = self.connector(name)?;
-        let turn = self.reconciling.of(name);
-        let _turn = turn.lock().await;
-        let target = {
-            let runtime = self.runtime.load();
-            let config = runtime.config.connectors.iter().find(|config| config.name == name);
-            let (Some(config), Some(connector)) = (config, runtime.engine.connector(name)) else {
-                return Err(disabled(name));
-            };
-            if connector.inventory().is_none() {
-                return Err(OperatorError::Invalid(format!(
-                    "{name} is of a kind ({}) whose target cannot be listed, so there is nothing to compare",
-                    config.settings.kind()
-                )));
-            }
-            let organizations: HashMap<_, _> = config
-                .organizations
-                .iter()
-                .map(|info| (Arc::clone(&info.key), Arc::clone(info)))
-                .collect();
-            Target {
-                id,
-                name: name.into(),
-                connector,
-                scope: config.scope.clone(),
-                organizations,
-                repair: config.reconcile.repair,
-                deprovision_orphans: config.reconcile.orphans == Orphans::Deprovision,
-            }
-        };
-        let report = reconcile::run(self.store.as_ref(), &self.clock, &target, dry_run).await?;
-        self.count_drift(&report);
-        let detail = match &report.error {
-            Some(error) => format!("failed: {error}"),
-            None => format!("{} entries, {} differ", report.seen, report.drift.len()),
-        };
-        tracing::info!(connector = name, dry_run, detail, "reconciled");
-        self.note(actor, "connector.reconcile", None, name, Some(detail)).await?;
-        Ok(report)
-    }
-
-    fn count_drift(&self, report: &Report) {
-        if report.error.is_some() {
-            return;
-        }
-        for kind in DriftKind::ALL {
-            let label = metrics::OfKind {
-                connector: report.connector.clone(),
-                kind: kind.word().to_owned(),
-            };
-            let found = report.drift.iter().filter(|drift| drift.kind == kind).count();
-            self.metrics.reconcile_drift.get_or_create(&label).set(found as i64);
-        }
-        let label = metrics::Connector { connector: report.connector.clone() };
-        let ended = report.ended.as_millisecond() as f64 / 1_000.0;
-        self.metrics.reconcile_last_success.get_or_create(&label).set(ended);
     }
 
     /// Marks one resource dirty at a connector, or everyone (`subject` none).

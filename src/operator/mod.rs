@@ -7,6 +7,7 @@
 mod accounts;
 mod attention;
 mod ballots;
+mod comparing;
 mod connectors;
 mod facts;
 mod forget;
@@ -47,7 +48,7 @@ use crate::token::TokenBook;
 use crate::vault::Vault;
 
 use ballots::Ballots;
-use connectors::Reconciling;
+use comparing::Reconciling;
 use probes::Tests;
 use requests::Looks;
 
@@ -58,6 +59,7 @@ pub use accounts::{
 };
 pub use attention::{Matter, What};
 pub use ballots::{Ballot, Choice, Counted};
+pub use comparing::{Compared, Differs, Finding, Running};
 pub use connectors::{ConnectorLine, Pausing};
 pub use facts::{Difference, Fact};
 pub use glance::{Bells, Glance};

@@ -9,5 +9,5 @@ mod run;
 mod timer;
 
 pub use plan::{Difference, Drift, DriftKind, Plan};
-pub use run::{Report, Target, run};
+pub use run::{Progress, Report, Target, run};
 pub use timer::{Due, timer};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use scim_relay_sdk::connector::{
@@ -32,6 +33,25 @@ pub struct Target {
     pub deprovision_orphans: bool,
 }
 
+/// How far a run has come, for whoever waits for it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Entries that the target has listed.
+    seen: AtomicU64,
+    /// Resources that were compared with theirs.
+    compared: AtomicU64,
+}
+
+impl Progress {
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    pub fn compared(&self) -> u64 {
+        self.compared.load(Ordering::Relaxed)
+    }
+}
+
 /// What a run found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -56,6 +76,7 @@ pub async fn run(
     clock: &SharedClock,
     target: &Target,
     dry_run: bool,
+    progress: &Progress,
 ) -> Result<Report, StoreError> {
     let started = clock.now();
     let mut report = Report {
@@ -68,7 +89,7 @@ pub async fn run(
         drift: Vec::new(),
         repairs: 0,
     };
-    match compare(store, target).await? {
+    match compare(store, target, progress).await? {
         Ok((seen, drift)) => (report.seen, report.drift) = (seen, drift),
         Err(error) => report.error = Some(error),
     }
@@ -84,6 +105,7 @@ pub async fn run(
 async fn compare(
     store: &dyn Store,
     target: &Target,
+    progress: &Progress,
 ) -> Result<Result<(usize, Vec<Drift>), String>, StoreError> {
     let Some(inventory) = target.connector.inventory() else {
         return Ok(Err(format!(
@@ -95,7 +117,11 @@ async fn compare(
     let mut drift = Vec::new();
     for kind in ResourceKind::ALL {
         let mut entries: Vec<Entry> = Vec::new();
-        if let Err(error) = inventory.list(kind, &mut |entry| entries.push(entry)).await {
+        let mut sink = |entry| {
+            progress.seen.fetch_add(1, Ordering::Relaxed);
+            entries.push(entry);
+        };
+        if let Err(error) = inventory.list(kind, &mut sink).await {
             return Ok(Err(chain(&error)));
         }
         let mut plan = Plan::new(kind, entries);
@@ -104,6 +130,7 @@ async fn compare(
             let holdings = store.holdings(target.id, kind, after, CHUNK).await?;
             let Some(last) = holdings.last() else { break };
             after = last.row;
+            progress.compared.fetch_add(holdings.len() as u64, Ordering::Relaxed);
             for holding in holdings {
                 match side(target, inventory, holding) {
                     Ok(side) => plan.compare(&side),

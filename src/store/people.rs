@@ -11,8 +11,8 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, AuditRow, ConnectorId, Decided, DriftRow, Found, HeldFilter, HeldPage, OnceKey, OrgId,
-    Pick, RequestRow, Result, RowId, RunId, RunRow, Search, State, Stored, Verdict,
+    Actor, AuditRow, ConnectorId, Decided, DriftLine, Found, HeldFilter, HeldPage, OnceKey, OrgId,
+    Pick, RequestRow, Result, RowId, Run, RunId, RunRow, Search, State, Stored, Verdict,
 };
 
 /// What people look at, and what they do. A part of [`Store`](super::Store).
@@ -92,7 +92,10 @@ pub trait People: Send + Sync {
     ) -> Result<Vec<AuditRow>>;
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
     async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
-    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>>;
+    /// The newest of a connector's reconciliations, newest first.
+    async fn runs(&self, connector: ConnectorId, limit: usize) -> Result<Vec<Run>>;
+    /// What one of them found, in order, behind a place in it.
+    async fn drift(&self, run: RunId, after: i64, limit: usize) -> Result<Vec<DriftLine>>;
     /// Begins to drop all that is known of a connector: what comes back under its name is a new one.
     /// `false` if it is enabled, and nothing was done.
     async fn forget(&self, connector: ConnectorId) -> Result<bool>;

@@ -410,6 +410,33 @@ pub struct DriftRow {
     pub detail: serde_json::Value,
 }
 
+/// A difference as it was found, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct DriftLine {
+    /// Its place in the run.
+    pub id: i64,
+    pub kind: String,
+    /// DN or address at the target.
+    pub address: String,
+    /// Whose it is, where there is somebody.
+    pub whose: Option<ResourceKey>,
+    /// userName or displayName, as it is now.
+    pub name: String,
+    /// A list of what differs, as it was written down.
+    #[serde(skip)]
+    pub detail: serde_json::Value,
+    #[serde(skip)]
+    pub row: Option<RowId>,
+}
+
+/// A reconciliation that came to its end, or failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub id: RunId,
+    #[serde(flatten)]
+    pub outcome: RunRow,
+}
+
 /// A reconciliation's outcome, for `status` and metrics.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRow {

@@ -1,6 +1,6 @@
 //! The pages, one file each.
 
-mod connectors;
+pub(super) mod connectors;
 pub(super) mod integrations;
 pub(super) mod overview;
 mod people;

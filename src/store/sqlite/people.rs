@@ -14,9 +14,10 @@ use super::{
     standing, tokens, touch,
 };
 use crate::store::{
-    Actor, AuditRow, ConnectorId, Counted, Decided, DriftRow, Entries, EntryFilter, Found,
+    Actor, AuditRow, ConnectorId, Counted, Decided, DriftLine, Entries, EntryFilter, Found,
     HeldFilter, HeldPage, Known, Move, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId,
-    RowPick, RunId, RunRow, Search, Signed, Standing, StoreError, Tally, Touch, Touched, Verdict,
+    RowPick, Run, RunId, RunRow, Search, Signed, Standing, StoreError, Tally, Touch, Touched,
+    Verdict,
 };
 
 #[async_trait]
@@ -180,8 +181,13 @@ impl People for SqliteStore {
         self.readers.look_up(|c| reconcile::last(c, connector)).await
     }
 
-    async fn drift(&self, run: RunId) -> Result<Vec<DriftRow>> {
-        self.readers.read(move |c| reconcile::drift(c, run)).await
+    async fn runs(&self, connector: ConnectorId, limit: usize) -> Result<Vec<Run>> {
+        self.readers.look_up(move |c| reconcile::runs(c, connector, limit)).await
+    }
+
+    async fn drift(&self, run: RunId, after: i64, limit: usize) -> Result<Vec<DriftLine>> {
+        let keys = self.keys();
+        self.readers.look_up(move |c| reconcile::drift(c, run, after, limit, &keys)).await
     }
 
     async fn forget(&self, connector: ConnectorId) -> Result<bool> {

@@ -7,7 +7,8 @@ use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
     accounts, cases, claims, entries, find, follow, forget, held, history, index, links, list,
-    members, open, passwords, prune, queue, removals, requests, rows, settle, standing, touch,
+    members, open, passwords, prune, queue, reconcile, removals, requests, rows, settle, standing,
+    touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -328,4 +329,10 @@ fn people_are_found_and_followed_without_looking_at_everyone() {
         "{by_words}"
     );
     assert_eq!(plan(&c, find::NEWEST_CHANGES), ["SCAN change"]);
+}
+
+#[test]
+fn what_a_comparison_found_is_read_page_by_page() {
+    check(reconcile::RUNS, &["run_connector (connector=?)"]);
+    check(reconcile::DRIFT, &["drift_run (run=? AND rowid>?)"]);
 }

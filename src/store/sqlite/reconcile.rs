@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 use scim_relay_sdk::scim::{ResourceKey, ResourceKind, Schemas};
 use serde_json::json;
 
-use super::{cases, kind_number, links, members, millis, queue, rows, sql, time};
+use super::{cases, kind_number, kind_of, links, members, millis, queue, rows, sql, time};
 use crate::ids;
 use crate::store::{
-    ConnectorId, DriftRow, Holding, NewRun, OrgId, Reason, Result, RowId, RunId, RunRow, Stored,
+    ConnectorId, DriftLine, Holding, NewRun, OrgId, Reason, Result, RowId, Run, RunId, RunRow,
+    Stored,
 };
 
 pub(super) fn holdings(
@@ -156,39 +157,70 @@ pub(super) fn record(c: &Connection, run: &NewRun) -> Result<RunId> {
 }
 
 pub(super) fn last(c: &Connection, connector: ConnectorId) -> Result<Option<RunRow>> {
-    c.prepare_cached(
-        "SELECT started, ended, dry, error, seen, drifted FROM run WHERE connector = ?1
-         ORDER BY id DESC LIMIT 1",
-    )
-    .and_then(|mut s| {
-        s.query_row([connector.0], |row| {
-            Ok(RunRow {
-                started: time(row.get(0)?),
-                ended: time(row.get(1)?),
-                dry: row.get(2)?,
-                error: row.get(3)?,
-                seen: row.get::<_, i64>(4)?.try_into().unwrap_or(0),
-                drifted: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
-            })
-        })
-        .optional()
-    })
-    .map_err(sql)
+    Ok(runs(c, connector, 1)?.pop().map(|run| run.outcome))
 }
 
-pub(super) fn drift(c: &Connection, run: RunId) -> Result<Vec<DriftRow>> {
-    c.prepare_cached("SELECT kind, resource, address, detail FROM drift WHERE run = ?1 ORDER BY id")
+pub(super) const RUNS: &str = "
+    SELECT id, started, ended, dry, error, seen, drifted FROM run WHERE connector = ?1
+    ORDER BY id DESC LIMIT ?2";
+
+pub(super) fn runs(c: &Connection, connector: ConnectorId, limit: usize) -> Result<Vec<Run>> {
+    c.prepare_cached(RUNS)
         .and_then(|mut s| {
-            s.query_map([run.0], |row| {
-                let detail: String = row.get(3)?;
-                Ok(DriftRow {
-                    kind: row.get(0)?,
-                    resource: row.get(1)?,
-                    address: row.get(2)?,
-                    detail: serde_json::from_str(&detail).unwrap_or_default(),
-                })
+            s.query_map(params![connector.0, limit], |row| {
+                let outcome = RunRow {
+                    started: time(row.get(1)?),
+                    ended: time(row.get(2)?),
+                    dry: row.get(3)?,
+                    error: row.get(4)?,
+                    seen: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
+                    drifted: row.get::<_, i64>(6)?.try_into().unwrap_or(0),
+                };
+                Ok(Run { id: RunId(row.get(0)?), outcome })
             })?
             .collect()
         })
         .map_err(sql)
+}
+
+pub(super) const DRIFT: &str = "
+    SELECT d.id, d.kind, d.address, d.detail, r.id, r.organization, r.kind, r.public_id, r.body
+    FROM drift d INDEXED BY drift_run LEFT JOIN resource r ON r.id = d.resource
+    WHERE d.run = ?1 AND d.id > ?2 ORDER BY d.id LIMIT ?3";
+
+pub(super) fn drift(
+    c: &Connection,
+    run: RunId,
+    after: i64,
+    limit: usize,
+    keys: &HashMap<OrgId, Arc<str>>,
+) -> Result<Vec<DriftLine>> {
+    c.prepare_cached(DRIFT)
+        .and_then(|mut s| {
+            s.query_map(params![run.0, after, limit], |row| drift_line(row, keys))?.collect()
+        })
+        .map_err(sql)
+}
+
+fn drift_line(row: &Row<'_>, keys: &HashMap<OrgId, Arc<str>>) -> rusqlite::Result<DriftLine> {
+    let detail: String = row.get(3)?;
+    let found: Option<i64> = row.get(4)?;
+    let (mut whose, mut name) = (None, String::new());
+    if found.is_some() {
+        let organization = keys.get(&OrgId(row.get(5)?)).cloned().unwrap_or_default();
+        let (kind, id) = (kind_of(row.get(6)?), rows::public_id(row.get(7)?));
+        whose = Some(ResourceKey { organization, kind, id });
+        let body: String = row.get(8)?;
+        let names = rows::Names::of(&body).ok();
+        name = names.and_then(|names| names.user_name.or(names.display_name)).unwrap_or_default();
+    }
+    Ok(DriftLine {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        address: row.get(2)?,
+        whose,
+        name,
+        detail: serde_json::from_str(&detail).unwrap_or_default(),
+        row: found.map(RowId),
+    })
 }

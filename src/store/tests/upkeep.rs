@@ -213,7 +213,12 @@ async fn reports_and_the_audit_log_go_when_their_time_is_over() {
     let id = kit.store.record_run(run).await.unwrap();
     let last = kit.store.last_run(dir).await.unwrap().unwrap();
     assert_eq!((last.seen, last.drifted, last.error), (7, 600, None));
-    assert_eq!(kit.store.drift(id).await.unwrap()[0], drift);
+    let page = kit.store.drift(id, 0, 500).await.unwrap();
+    let rest = kit.store.drift(id, page[499].id, 500).await.unwrap();
+    assert_eq!((page.len(), rest.len()), (500, 100));
+    assert_eq!((&page[0].kind, &page[0].address), (&drift.kind, &drift.address));
+    assert_eq!((&page[0].detail, page[0].row), (&drift.detail, None), "nobody has that row");
+    assert_eq!(kit.store.runs(dir, 10).await.unwrap().len(), 1);
     let row = AuditRow {
         at: kit.now(),
         actor: "kari".to_owned(),

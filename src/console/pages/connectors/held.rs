@@ -314,16 +314,9 @@ pub(super) async fn decide(
         };
         return ask_again(&console, &viewer, &name, id, fill, mistakes);
     }
-    let (operator, actor) = (console.operator.clone(), viewer.actor.clone());
-    let reach = viewer.rights.reach().clone();
-    // Decided to the end, whether or not the browser waits for it.
-    let deciding = tokio::spawn(async move {
-        operator.decide_ballot(&actor, &reach, id, !reject, reason.trim()).await
-    });
-    let counted = match deciding.await {
-        Ok(counted) => counted?,
-        Err(error) => return Err(Trouble::Store(error.to_string())),
-    };
+    let reach = viewer.rights.reach();
+    let counted =
+        console.operator.decide_ballot(&viewer.actor, reach, id, !reject, reason.trim()).await?;
     console.tell(&viewer, told(&counted, reject));
     Ok(Redirect::to(&address(&name)).into_response())
 }
@@ -331,8 +324,8 @@ pub(super) async fn decide(
 /// What came of it, in a notice.
 fn told(counted: &Counted, reject: bool) -> Notice {
     let Counted { done, changed, over, obstacle } = counted;
-    let mut text =
-        format!("{} {}.", number(*done as u64), if reject { "rejected" } else { "approved" });
+    let verb = if reject { "rejected" } else { "approved" };
+    let mut parts = vec![format!("{} {verb}.", number(*done as u64))];
     if !changed.is_empty() {
         let few = changed.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
         let rest = match changed.len().saturating_sub(FEW) {
@@ -340,22 +333,23 @@ fn told(counted: &Counted, reject: bool) -> Notice {
             rest => format!(" and {} more", number(rest as u64)),
         };
         let wait = if changed.len() == 1 { "waits" } else { "wait" };
-        text.push_str(&format!(" Changed meanwhile, so not decided: {few}{rest} {wait} on."));
+        parts.push(format!("Changed meanwhile, so not decided: {few}{rest} {wait} on."));
     }
     if *over > 0 {
         let over = words::counted(*over as u64, "needs", "need");
-        text.push_str(&format!(" {over} no decision any more."));
+        parts.push(format!("{over} no decision any more."));
     }
-    if *done > 0
-        && let Some(obstacle) = obstacle
-    {
-        text.push_str(match obstacle {
-            Obstacle::Disabled => " It happens when the connector runs again",
-            Obstacle::Paused => " It happens when the connector is resumed",
-            Obstacle::Down => " It happens when the system answers again",
-        });
-        text.push_str("; what is not done within 24 hours waits for approval again.");
+    if let Some(obstacle) = obstacle.filter(|_| *done > 0) {
+        let when = match obstacle {
+            Obstacle::Disabled => "when the connector runs again",
+            Obstacle::Paused => "when the connector is resumed",
+            Obstacle::Down => "when the system answers again",
+        };
+        parts.push(format!(
+            "It happens {when}; what is not done within 24 hours waits for approval again."
+        ));
     }
+    let text = parts.join(" ");
     if changed.is_empty() && obstacle.is_none() { Notice::done(text) } else { Notice::but(text) }
 }
 

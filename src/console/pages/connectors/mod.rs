@@ -1,5 +1,6 @@
 //! The systems that changes are delivered to: how each does, and what a person may do about it.
 
+pub(in crate::console) mod comparison;
 mod controls;
 mod held;
 mod one;
@@ -30,7 +31,9 @@ pub(super) fn routes() -> Router<Console> {
         .route("/connectors/{connector}/resume", post(controls::resume))
         .route("/connectors/{connector}/resync", get(controls::ask_resync).post(controls::resync))
         .route("/connectors/{connector}/forget", get(controls::ask_forget).post(controls::forget))
-        .route("/connectors/{connector}/preview", get(preview::show));
+        .route("/connectors/{connector}/preview", get(preview::show))
+        .route("/connectors/{connector}/comparison", get(comparison::show).post(comparison::begin))
+        .route("/connectors/{connector}/comparison/repair", post(comparison::put_right));
     let decisions = Router::new()
         .route("/connectors/{connector}/held", get(held::list).post(held::pick))
         .route("/connectors/{connector}/held/{ballot}", get(held::ask).post(held::decide));

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::comparison::{Comparison, Progress};
 use super::held::{Ask, Kind, List};
 use super::one::Connector;
 use super::words::tests::directory;
@@ -333,4 +334,98 @@ fn a_decision_is_asked_for_with_its_consequences() {
     let reject = drawn(&Ask::new(id, &ballot, &directory().leavers, true));
     assert!(reject.contains("They are parked") && !reject.contains("btn danger"), "{reject}");
     assert!(!reject.contains("Type how many"));
+}
+
+fn found() -> crate::operator::Compared {
+    use crate::operator::{Compared, Differs, Finding};
+    use crate::store::{DriftLine, Run, RunId};
+    use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
+    let key = ResourceKey {
+        organization: "lillevik".into(),
+        kind: ResourceKind::User,
+        id: ResourceId(uuid::Uuid::from_u128(1)),
+    };
+    let finding = |id: i64, kind: &str, whose: Option<&ResourceKey>, differences| Finding {
+        line: DriftLine {
+            id,
+            kind: kind.to_owned(),
+            address: format!("uid=<{id}>"),
+            whose: whose.cloned(),
+            name: whose.map(|_| "jonas".to_owned()).unwrap_or_default(),
+            detail: serde_json::Value::Null,
+            row: None,
+        },
+        differences,
+        repairable: whose.is_some(),
+    };
+    let differs = |attribute: &str, hidden: bool| Differs {
+        attribute: attribute.to_owned(),
+        hidden,
+        target: vec!["<old>".to_owned()],
+        expected: Vec::new(),
+        more_there: 3,
+        more_wanted: 0,
+    };
+    let changed = vec![differs("mail", false), differs("userPassword", true)];
+    let outcome = RunRow { drifted: 10_000, ..view().status.last_reconciliation.unwrap() };
+    Compared {
+        run: Run { id: RunId(7), outcome },
+        drift: vec![
+            finding(1, "changed", Some(&key), changed),
+            finding(2, "missing", Some(&key), Vec::new()),
+            finding(3, "orphaned", None, Vec::new()),
+            finding(4, "duplicate", None, Vec::new()),
+            finding(5, "lingering", Some(&key), Vec::new()),
+        ],
+        next: Some(5),
+    }
+}
+
+fn comparison() -> Comparison {
+    let shown = found();
+    Comparison {
+        connector: "directory".to_owned(),
+        running: None,
+        runs: vec![shown.run.clone(), shown.run.clone()],
+        shown: Some(shown),
+        is_first: true,
+    }
+}
+
+#[test]
+fn what_differs_is_shown_as_what_is_there_and_what_should_be() {
+    insta::assert_snapshot!(main_of(&comparison()));
+}
+
+#[test]
+fn a_comparison_says_how_far_it_is_and_what_came_of_it() {
+    use crate::operator::Running;
+    let running = |compared| Running {
+        since: at("08:42:00"),
+        by: "ingrid@lillevik.example".to_owned(),
+        seen: 412,
+        compared,
+        of: 731,
+    };
+    let drawn_of = |change: &dyn Fn(&mut Comparison)| {
+        let mut page = comparison();
+        change(&mut page);
+        drawn(&page)
+    };
+    let begun = drawn_of(&|page| page.running = Some(Progress::new(running(0))));
+    assert!(begun.contains("Read 412 entries of about 731"), "{begun}");
+    assert!(begun.contains("value=\"28\"") && !begun.contains("Compare now"), "{begun}");
+    let later = drawn_of(&|page| page.running = Some(Progress::new(running(300))));
+    assert!(later.contains("Read 412 entries, compared 300 of about 731"), "{later}");
+    let never = drawn_of(&|page| (page.shown, page.runs) = (None, Vec::new()));
+    assert!(never.contains("Not compared yet"), "{never}");
+    let outcome = |change: &dyn Fn(&mut RunRow)| {
+        drawn_of(&|page| change(&mut page.shown.as_mut().unwrap().run.outcome))
+    };
+    let well = outcome(&|run| run.drifted = 0);
+    assert!(well.contains("Everybody is there as they should be"), "{well}");
+    let failed = outcome(&|run| run.error = Some("no such <object>".to_owned()));
+    assert!(failed.contains("no such &lt;object&gt;") && failed.contains("failed"), "{failed}");
+    let dry = outcome(&|run| run.dry = true);
+    assert!(!dry.contains("It was to put right"), "{dry}");
 }
