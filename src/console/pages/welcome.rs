@@ -136,3 +136,37 @@ fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::page::sample::drawn_alone;
+
+    #[test]
+    fn the_first_one_gives_an_address_and_others_a_password_alone() {
+        let page = |first, email: &str| {
+            let page = WelcomePage { first, email: email.to_owned(), name: String::new() };
+            drawn_alone(&page, &[])
+        };
+        let first = page(true, "");
+        assert!(first.contains("id=\"email\"") && first.contains("id=\"name\""), "{first}");
+        let other = page(false, "kari@lillevik.example");
+        assert!(other.contains("For kari@lillevik.example."), "{other}");
+        assert!(!other.contains("id=\"email\""), "{other}");
+        for html in [first, other] {
+            assert!(html.contains("autocomplete=\"new-password\""), "{html}");
+        }
+        assert!(drawn_alone(&Gone {}, &[]).contains("It works once"));
+    }
+
+    #[test]
+    fn what_was_wrong_stands_first_and_at_its_field() {
+        let page = WelcomePage { first: true, email: "<i>".to_owned(), name: "Ada".to_owned() };
+        let error = NewPassword::new("short").unwrap_err().to_string();
+        let html = drawn_alone(&page, &[Mistake { field: "password", text: sentence(&error) }]);
+        assert!(html.contains("<title>Error: "), "{html}");
+        assert!(html.contains("<a href=\"#password\">A password has at least 12"), "{html}");
+        assert!(html.contains("value=\"Ada\"") && !html.contains("<i>"), "{html}");
+        assert!(!html.contains("short"), "what was typed is not sent back");
+    }
+}
