@@ -7,5 +7,6 @@ mod integrations;
 #[path = "../kit/mod.rs"]
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
 mod kit;
+mod people;
 mod sign_in;
 mod ways;
