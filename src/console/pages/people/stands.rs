@@ -107,7 +107,7 @@ fn stand(trace: &Trace, one: &operator::Stand) -> Option<Stand> {
         Concern::Elsewhere | Concern::NotRunning if link.is_none() => return None,
         Concern::InScope if is_off => {
             stand.is(Standing::Off, "none", "cross", "Switched off");
-            stand.says("The account there is switched off, as the provider says. Applied", applied);
+            stand.says("Switched off there, as the provider says. Last written", applied);
         }
         Concern::InScope => match (one.every_event, applied) {
             (true, Some(_)) => stand.says("Told of the last change", applied),
@@ -121,11 +121,11 @@ fn stand(trace: &Trace, one: &operator::Stand) -> Option<Stand> {
         }
         Concern::Deleted | Concern::Elsewhere if link.is_some() => {
             stand.is(Standing::Off, "none", "cross", "Switched off");
-            stand.says("The entry stays, as its settings say. Applied", applied);
+            stand.says("The entry stays, as the settings say. Last written", applied);
         }
         Concern::Deleted | Concern::Elsewhere => {
             stand.is(Standing::Gone, "none", "leaver", "Gone");
-            stand.says("Nothing is there any more. Applied", applied);
+            stand.says("Nothing is there any more since", applied);
         }
         Concern::NotRunning => {
             stand.is(Standing::Unknown, "none", "cross", "Switched off");
@@ -190,8 +190,8 @@ fn waits(stand: &mut Stand, trace: &Trace, one: &operator::Stand) {
                 _ => ("wait", "retry", "Not reachable"),
             };
             stand.is(Standing::Stopped, tone, icon, word);
-            let since = format!("The last change waits: {trouble}. It does since");
-            stand.says(&since, Some(entry.dirty_at));
+            let trouble = trouble.replacen("it ", "It ", 1);
+            stand.says(&format!("{trouble}, so the last change waits since"), Some(entry.dirty_at));
         }
         (State::Retrying, _) => {
             stand.is(Standing::Retrying, "wait", "retry", "Retrying");
@@ -244,7 +244,7 @@ impl Stand {
     fn says(&mut self, said: &str, at: Option<Timestamp>) {
         let said = match at {
             // Nobody knows when.
-            None => said.trim_end_matches(" since").trim_end_matches(" Applied"),
+            None => said.trim_end_matches(" since").trim_end_matches(" Last written"),
             Some(_) => said,
         };
         (self.said, self.at) = (said.trim_end_matches('.').to_owned(), at);

@@ -184,7 +184,7 @@ fn delivered(trace: &Trace, events: &mut Vec<Event>) {
         let who = &stand.connector;
         for mail in &stand.mails {
             let (tone, title) = if mail.sent {
-                ("ok", "Sent, which is done once only")
+                ("ok", "Sent, once only")
             } else {
                 ("wait", "Begun to send, and cut off")
             };
