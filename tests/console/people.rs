@@ -8,13 +8,14 @@ use axum::routing::any;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::kit::provider::{Provider, person};
 use crate::kit::relay::{Relay, Setup};
 use crate::kit::until;
 
-/// A door system that answers with this status.
-async fn doors() -> (String, Arc<AtomicU16>) {
+/// A door system that answers with this status, until it is dropped.
+async fn doors() -> (String, Arc<AtomicU16>, JoinSet<()>) {
     let status = Arc::new(AtomicU16::new(204));
     let answer = Arc::clone(&status);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -23,8 +24,11 @@ async fn doors() -> (String, Arc<AtomicU16>) {
         let status = StatusCode::from_u16(answer.load(Ordering::SeqCst)).unwrap();
         (status, if status.is_success() { "" } else { "unknown building <b>0421</b>" })
     }));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, status)
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        axum::serve(listener, router).await.expect("it serves until it is dropped");
+    });
+    (url, status, server)
 }
 
 /// Two organizations, and doors for the students of both.
@@ -51,7 +55,7 @@ async fn hire(provider: &Provider, name: &str, display_name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_help_desk_finds_somebody_reads_why_and_has_it_tried_again() {
-    let (url, status) = doors().await;
+    let (url, status, _doors) = doors().await;
     let relay = relay(&url).await;
     let provider = relay.provider("lillevik");
     status.store(422, Ordering::SeqCst);
@@ -121,7 +125,7 @@ async fn a_help_desk_finds_somebody_reads_why_and_has_it_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_of_another_organization_is_found_seen_or_touched() {
-    let (url, _) = doors().await;
+    let (url, _, _doors) = doors().await;
     let relay = relay(&url).await;
     let kari = hire(&relay.provider("lillevik"), "kari.nordli", "Kari Nordli").await;
     let karl = hire(&relay.provider("solvang"), "karl.tveit", "Karl Tveit").await;
