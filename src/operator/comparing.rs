@@ -288,8 +288,8 @@ impl Operator {
                 self.store.mark(id, rows, Reason::Drift, self.clock.now()).await?;
             }
         }
-        let detail = super::words::counted(count, "entry", "entries");
-        self.note(actor, "connector.repair", None, name, Some(detail)).await?;
+        let detail = super::words::counted(count, "entry that differed", "entries that differed");
+        self.note(actor, "connector.resync", None, name, Some(detail)).await?;
         Ok(count)
     }
 }

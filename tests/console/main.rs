@@ -3,6 +3,7 @@
 
 #[path = "../kit/browser.rs"]
 mod browser;
+mod connectors;
 mod integrations;
 #[path = "../kit/mod.rs"]
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
