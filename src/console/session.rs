@@ -1,7 +1,7 @@
 //! Who asks: the session's cookie, the address somebody comes from, and the viewer in each request.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -97,7 +97,9 @@ impl FromRequestParts<Console> for Visitor {
 /// the others.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse().ok()
+    let last = last.rsplit(',').next()?.trim();
+    // Some proxies add the port.
+    last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// A place on this console to go on to, and never another host: `//` begins one, and so does `/\` for
@@ -137,6 +139,8 @@ mod tests {
             (&["203.0.113.9", "192.0.2.7"], Some("192.0.2.7")),
             (&["192.0.2.7, unknown"], None),
             (&["2001:db8::1"], Some("2001:db8::1")),
+            (&["203.0.113.9, 192.0.2.7:49152"], Some("192.0.2.7")),
+            (&["[2001:db8::1]:49152"], Some("2001:db8::1")),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
