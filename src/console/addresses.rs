@@ -30,6 +30,10 @@ pub(super) fn person(organization: &str, kind: ResourceKind, id: ResourceId) -> 
     format!("/organizations/{}/{kind}/{id}", encoded(organization))
 }
 
+pub(super) fn request(organization: &str, id: i64) -> String {
+    format!("/organizations/{}/requests/{id}", encoded(organization))
+}
+
 pub(super) fn queue_entry(
     connector: &str,
     organization: &str,

@@ -56,8 +56,10 @@ const MOST: usize = 100;
 #[serde(rename_all = "lowercase")]
 pub(super) enum Watched {
     Overview,
+    Queue,
     Integrations,
     Comparison,
+    Requests,
 }
 
 impl Watched {
@@ -66,6 +68,7 @@ impl Watched {
         match self {
             Self::Integrations => Right::Tokens,
             Self::Overview | Self::Comparison => Right::Operate,
+            Self::Queue | Self::Requests => Right::People,
         }
     }
 
@@ -75,6 +78,8 @@ impl Watched {
             Self::Overview => pages::overview::live(console, viewer, at).await,
             Self::Integrations => pages::integrations::live(console, viewer, at).await,
             Self::Comparison => pages::connectors::comparison::live(console, viewer, at).await,
+            Self::Queue => pages::queue::live(console, viewer, at).await,
+            Self::Requests => pages::requests::live(console, viewer, at).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! a provider sent.
 
 mod accounts;
+mod activity;
 mod attention;
 mod ballots;
 mod comparing;
@@ -57,6 +58,7 @@ pub use accounts::{
     AccountLine, Begun, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine, Visitor,
     Welcomed,
 };
+pub use activity::{ActivityPage, ActivityQuery, Deed, Object, Whom};
 pub use attention::{Matter, What};
 pub use ballots::{Ballot, Choice, Counted};
 pub use comparing::{Compared, Differs, Finding, Running};
@@ -70,7 +72,7 @@ pub use people::{PEOPLE, PeoplePage, PeopleQuery, PersonLine, WaitsAt};
 pub use preview::{Previewed, Subject};
 pub use probes::Tested;
 pub use queue::{QueueConnector, QueuePage, QueuePick, QueueQuery};
-pub use requests::RequestQuery;
+pub use requests::{RequestQuery, RequestSearch};
 pub use rights::{Right, Rights};
 pub use self_test::{Calls, Milestone, Progress, WhyNot};
 pub use standing::{QueueEntry, Stands};

@@ -5,19 +5,17 @@ use std::collections::BTreeMap;
 use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
+use super::people::{PEOPLE, PeopleQuery};
 use super::status::state_of;
 use super::{Actor, Operator, OperatorError, Reach, Result, parse_subject};
 use crate::store::{
-    Entries, Entry, EntryFilter, EntryPlace, Known, OrgId, RowPick, Signed, State, Tally, Touch,
-    Touched,
+    Entries, Entry, EntryFilter, EntryPlace, Known, RowPick, Signed, State, Tally, Touch, Touched,
 };
 
 /// Rows of a list, unless more are asked for.
 const LIMIT: usize = 100;
 /// Rows that are picked one by one, at most: one transaction.
 const PICKS: usize = 500;
-/// Of this many people and groups of a name the rows are looked for.
-const NAMESAKES: usize = 20;
 
 const HELD: &str = "what is held is not tried again but approved: `scim-relay held approve`";
 
@@ -120,7 +118,7 @@ impl Operator {
         Ok(counts)
     }
 
-    /// The rows of whoever has this name or id, of the first few where several have.
+    /// The rows of those whom a search finds, of the first page of them.
     pub async fn queue_of(
         &self,
         reach: &Reach,
@@ -128,29 +126,20 @@ impl Operator {
         name: &str,
     ) -> Result<Vec<Entry>> {
         let filter = self.filter(reach, query).await?;
-        let organizations: Vec<_> = {
-            let runtime = self.runtime.load();
-            let all = runtime.organizations.iter().map(|(key, id)| (key.clone(), *id));
-            let is_wanted =
-                |id: &OrgId| filter.organizations.as_ref().is_none_or(|wanted| wanted.contains(id));
-            all.filter(|(_, id)| is_wanted(id)).collect()
+        let search = PeopleQuery {
+            typed: name.to_owned(),
+            organization: query.organization.clone(),
+            limit: PEOPLE,
+            ..PeopleQuery::default()
         };
-        let mut keys = Vec::new();
-        for (organization, id) in organizations {
-            for kind in ResourceKind::ALL {
-                let named = self.store.named(id, kind, name).await?;
-                keys.extend(named.into_iter().map(|known| ResourceKey {
-                    organization: organization.clone(),
-                    kind,
-                    id: known.stored.id,
-                }));
-            }
-            if keys.len() >= NAMESAKES {
-                break;
-            }
-        }
+        let found = self.people(reach, &search).await?.people.into_iter();
+        let keys = found.filter(|one| !one.waits.is_empty()).map(|one| ResourceKey {
+            organization: one.organization.into(),
+            kind: one.kind,
+            id: one.id,
+        });
         let mut entries = Vec::new();
-        for key in keys.into_iter().take(NAMESAKES) {
+        for key in keys {
             let of_one = EntryFilter { resource: Some(key), ..filter.clone() };
             entries.extend(self.store.entries(of_one).await?.entries);
         }

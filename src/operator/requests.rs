@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::store::RequestSearch;
+
 use super::{Actor, Operator, OperatorError, Result};
-use crate::store::{OrgId, RequestFilter, RequestRow};
+use crate::store::{OrgId, RequestFilter, RequestPage, RequestRow};
 
 /// How many, unless more are asked for.
 const LIMIT: usize = 100;
@@ -69,6 +71,26 @@ impl Operator {
         Ok(self.store.requests(id, filter(query)).await?)
     }
 
+    /// A page of them, newest first, without their bodies. Whoever turns pages goes on with one look.
+    pub async fn request_page(
+        &self,
+        actor: &Actor,
+        organization: &str,
+        search: &RequestSearch,
+    ) -> Result<RequestPage> {
+        let query = RequestQuery { failed: search.failed, ..RequestQuery::default() };
+        let look = self.look(actor, organization, &query)?;
+        let id = look.organization;
+        self.look_on(look, organization).await?;
+        Ok(self.store.request_page(id, search.clone()).await?)
+    }
+
+    /// How many came after this one.
+    pub async fn newer_requests(&self, organization: &str, than: i64) -> Result<u64> {
+        let id = self.organization(organization)?;
+        Ok(self.store.newer_requests(id, than).await?)
+    }
+
     /// Waits until there are some. None where there were none for a while. The look is written down
     /// once, however often it is gone on with.
     pub async fn next_requests(
@@ -79,12 +101,7 @@ impl Operator {
     ) -> Result<Vec<RequestRow>> {
         let look = self.look(actor, organization, query)?;
         let id = look.organization;
-        let now = Instant::now();
-        if self.looks.goes_on(&look, now) {
-            self.looks.asked(look, now);
-        } else {
-            self.begin(look, organization).await?;
-        }
+        self.look_on(look, organization).await?;
         let mut recorded = self.store.recorded();
         let next = async {
             loop {
@@ -101,6 +118,15 @@ impl Operator {
     fn look(&self, actor: &Actor, organization: &str, query: &RequestQuery) -> Result<Look> {
         let (actor, organization) = (actor.clone(), self.organization(organization)?);
         Ok(Look { actor, organization, failed: query.failed })
+    }
+
+    async fn look_on(&self, look: Look, organization: &str) -> Result<()> {
+        let now = Instant::now();
+        if self.looks.goes_on(&look, now) {
+            self.looks.asked(look, now);
+            return Ok(());
+        }
+        self.begin(look, organization).await
     }
 
     async fn begin(&self, look: Look, organization: &str) -> Result<()> {

@@ -9,6 +9,7 @@
 //! commit. Each operation is one transaction, or a part of one that it shares with others.
 
 mod accounts;
+mod audit;
 mod claim;
 mod held;
 mod history;
@@ -33,6 +34,7 @@ pub use accounts::{
     NewInvitation, NewSession, PasswordHash, Preferences, Purpose, Reach, Redeemed, Role, Seat,
     SecretHash, SessionId, SessionRow, Welcome,
 };
+pub use audit::{AuditFilter, AuditPage, Audited};
 pub use claim::*;
 pub use held::{Decided, Held, HeldFilter, HeldPage, HeldPlace, Pick, Verdict};
 pub use history::{ConnectorPast, EVERYONE, HISTORY, History, Note, Past, PastHealth, Quarter};
@@ -40,7 +42,10 @@ pub use people::{
     Counted, Entries, Entry, EntryFilter, EntryPlace, Known, LinkRow, LogRow, Move, Named, People,
     RowPick, Signed, Standing, Tally, Touch, Touched, Waiting,
 };
-pub use requests::{CallRow, KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestRow};
+pub use requests::{
+    CallRow, KEPT_REQUESTS, KeptBody, NewRequest, RequestFilter, RequestPage, RequestRow,
+    RequestSearch,
+};
 pub use search::{Found, Hit, MOST_FOUND, Place, Search, Typed};
 pub use types::*;
 

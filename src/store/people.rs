@@ -11,8 +11,9 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKey, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, AuditRow, ConnectorId, Decided, DriftLine, Found, HeldFilter, HeldPage, OnceKey, OrgId,
-    Pick, RequestRow, Result, RowId, Run, RunId, RunRow, Search, State, Stored, Verdict,
+    Actor, AuditFilter, AuditPage, AuditRow, ConnectorId, Decided, DriftLine, Found, HeldFilter,
+    HeldPage, OnceKey, OrgId, Pick, RequestPage, RequestRow, RequestSearch, Result, RowId, Run,
+    RunId, RunRow, Search, State, Stored, Verdict,
 };
 
 /// What people look at, and what they do. A part of [`Store`](super::Store).
@@ -78,6 +79,11 @@ pub trait People: Send + Sync {
         name: &str,
         limit: usize,
     ) -> Result<Vec<RequestRow>>;
+    /// A page of an organization's last requests, newest first.
+    async fn request_page(&self, organization: OrgId, search: RequestSearch)
+    -> Result<RequestPage>;
+    /// How many of them came after this one.
+    async fn newer_requests(&self, organization: OrgId, than: i64) -> Result<u64>;
     /// When what must happen once did (`true`), or was begun.
     async fn once_look(&self, once: &OnceKey) -> Result<Option<(Timestamp, bool)>>;
     /// What a connector holds something for.
@@ -91,6 +97,8 @@ pub trait People: Send + Sync {
         limit: usize,
     ) -> Result<Vec<AuditRow>>;
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditRow>>;
+    /// A page of it, newest first.
+    async fn audit_page(&self, filter: AuditFilter) -> Result<AuditPage>;
     async fn last_run(&self, connector: ConnectorId) -> Result<Option<RunRow>>;
     /// The newest of a connector's reconciliations, newest first.
     async fn runs(&self, connector: ConnectorId, limit: usize) -> Result<Vec<Run>>;

@@ -72,6 +72,30 @@ pub struct CallRow {
     pub body: Option<String>,
 }
 
+/// What somebody looks for among an organization's last requests.
+#[derive(Clone, Debug, Default)]
+pub struct RequestSearch {
+    /// Older than this one.
+    pub before: Option<i64>,
+    /// Those that were refused.
+    pub failed: bool,
+    pub method: Option<String>,
+    /// A piece of a name, a path or a token's name, in whatever case.
+    pub text: Option<String>,
+    pub since: Option<Timestamp>,
+    pub limit: usize,
+}
+
+/// Some of them, newest first, without their bodies.
+#[derive(Clone, Debug, Default)]
+pub struct RequestPage {
+    pub rows: Vec<RequestRow>,
+    /// Before which the next page begins, if there is one.
+    pub next: Option<i64>,
+    /// The newest of all, whatever was looked for; 0: there is none.
+    pub newest: i64,
+}
+
 /// One of them, as people read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRow {

@@ -4,6 +4,7 @@ use http::Method;
 
 use crate::browser::PASSWORD;
 use crate::kit::relay::Setup;
+use crate::kit::until;
 
 const WRONG: &str = "they do not belong together";
 
@@ -150,9 +151,11 @@ async fn whoever_opens_the_first_link_administers_the_console_and_nobody_after()
         let places = log.split("/welcome/").skip(1);
         places.map(|rest| format!("/welcome/{}", rest.get(..43).unwrap_or_default())).collect()
     };
+    until("the link is said", async || links(&relay.log()).len() == 1).await;
     let [old] = &links(&relay.log())[..] else { panic!("{}", relay.log()) };
     relay.terminate().await;
     relay.restart().await;
+    until("another one is said", async || links(&relay.log()).len() == 2).await;
     let [_, link] = &links(&relay.log())[..] else { panic!("{}", relay.log()) };
     let browser = relay.browser();
     browser.get(old).await.expect(410);

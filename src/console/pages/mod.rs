@@ -1,11 +1,13 @@
 //! The pages, one file each.
 
+mod activity;
 pub(super) mod connectors;
 pub(super) mod integrations;
 pub(super) mod overview;
 mod people;
 mod preferences;
-mod queue;
+pub(super) mod queue;
+pub(super) mod requests;
 mod sign_in;
 mod welcome;
 
@@ -16,6 +18,7 @@ use super::Console;
 /// Every page, by its own routes.
 pub(super) fn routes() -> Router<Console> {
     Router::new()
+        .merge(activity::routes())
         .merge(connectors::routes())
         .merge(integrations::routes())
         .merge(overview::routes())
@@ -24,4 +27,5 @@ pub(super) fn routes() -> Router<Console> {
         .merge(sign_in::routes())
         .merge(welcome::routes())
         .merge(queue::routes())
+        .merge(requests::routes())
 }

@@ -2,6 +2,7 @@
 //! and readers beside it.
 
 mod accounts;
+mod audit;
 #[cfg(test)]
 mod backlog_costs;
 mod cases;

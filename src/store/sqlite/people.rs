@@ -10,14 +10,14 @@ use scim_relay_sdk::scim::{ResourceId, ResourceKind};
 
 use super::writer::Done;
 use super::{
-    SqliteStore, entries, find, follow, forget, held, once, reconcile, registry, requests,
+    SqliteStore, audit, entries, find, follow, forget, held, once, reconcile, registry, requests,
     standing, tokens, touch,
 };
 use crate::store::{
-    Actor, AuditRow, ConnectorId, Counted, Decided, DriftLine, Entries, EntryFilter, Found,
-    HeldFilter, HeldPage, Known, Move, OnceKey, OrgId, People, Pick, RequestRow, Result, RowId,
-    RowPick, Run, RunId, RunRow, Search, Signed, Standing, StoreError, Tally, Touch, Touched,
-    Verdict,
+    Actor, AuditFilter, AuditPage, AuditRow, ConnectorId, Counted, Decided, DriftLine, Entries,
+    EntryFilter, Found, HeldFilter, HeldPage, Known, Move, OnceKey, OrgId, People, Pick,
+    RequestPage, RequestRow, RequestSearch, Result, RowId, RowPick, Run, RunId, RunRow, Search,
+    Signed, Standing, StoreError, Tally, Touch, Touched, Verdict,
 };
 
 #[async_trait]
@@ -152,6 +152,22 @@ impl People for SqliteStore {
     ) -> Result<Vec<RequestRow>> {
         let name = name.to_owned();
         self.readers.read(move |c| requests::about(c, organization, (kind, id, &name), limit)).await
+    }
+
+    async fn request_page(
+        &self,
+        organization: OrgId,
+        search: RequestSearch,
+    ) -> Result<RequestPage> {
+        self.readers.read(move |c| requests::page(c, organization, &search)).await
+    }
+
+    async fn newer_requests(&self, organization: OrgId, than: i64) -> Result<u64> {
+        self.readers.look_up(|c| requests::newer(c, organization, than)).await
+    }
+
+    async fn audit_page(&self, filter: AuditFilter) -> Result<AuditPage> {
+        self.readers.read(move |c| audit::page(c, &filter)).await
     }
 
     async fn once_look(&self, once: &OnceKey) -> Result<Option<(Timestamp, bool)>> {

@@ -6,9 +6,9 @@ use rusqlite::Connection;
 use scim_relay_sdk::scim::{ResourceKind, Schemas, SortBy};
 
 use super::{
-    accounts, cases, claims, entries, find, follow, forget, held, history, index, links, list,
-    members, open, passwords, prune, queue, reconcile, removals, requests, rows, settle, standing,
-    touch,
+    accounts, audit, cases, claims, entries, find, follow, forget, held, history, index, links,
+    list, members, open, passwords, prune, queue, reconcile, removals, requests, rows, settle,
+    standing, touch,
 };
 use crate::store::{ConnectorId, EntryFilter, State};
 
@@ -233,6 +233,23 @@ fn the_ring_of_requests_goes_by_index() {
             ],
         );
     }
+}
+
+#[test]
+fn pages_of_what_was_asked_and_done_go_by_index() {
+    check(
+        &requests::page_query(),
+        &[
+            "request_organization (organization=? AND id<?)",
+            "resource_public_id (organization=? AND kind=? AND public_id=?)",
+        ],
+    );
+    check(requests::NEWEST, &["request_organization (organization=?)"]);
+    check(requests::NEWER, &["COVERING INDEX request_organization (organization=? AND id>?)"]);
+    check(audit::ALL, &["INTEGER PRIMARY KEY (rowid<?)"]);
+    check(audit::OF_ACTOR, &["audit_actor (actor=? AND id<?)"]);
+    check(audit::OF_ORGANIZATION, &["audit_organization (organization=? AND id<?)"]);
+    check(audit::BEFORE, &["audit_at (at<?)"]);
 }
 
 #[test]

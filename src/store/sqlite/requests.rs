@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
-use scim_relay_sdk::scim::{Quirk, ResourceId, ResourceKind};
+use scim_relay_sdk::scim::{Quirk, ResourceId, ResourceKind, fold};
 use serde_json::Value;
 
 use super::{kind_number, kind_of, millis, rows, sql, time};
 use crate::store::{
-    CallRow, KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestRow, Result,
-    StoreError, TokenId,
+    CallRow, KEPT_REQUESTS, KeptBody, NewRequest, OrgId, RequestFilter, RequestPage, RequestRow,
+    RequestSearch, Result, StoreError, TokenId,
 };
 
 /// Rows removed in one piece of background work.
@@ -100,25 +100,96 @@ pub(super) enum Order {
     NewestFirst,
 }
 
+/// A page of them, newest first. No more than one organization's ring is looked through.
+pub(super) fn page(
+    c: &Connection,
+    organization: OrgId,
+    search: &RequestSearch,
+) -> Result<RequestPage> {
+    let newest = c
+        .prepare_cached(NEWEST)
+        .and_then(|mut s| s.query_row([organization.0], |row| row.get(0)))
+        .map_err(sql)?;
+    let text = search.text.as_deref().map(fold);
+    let is_it = |row: &RequestRow| {
+        let names = [Some(&row.path), row.name.as_ref(), Some(&row.token_name)];
+        let mut names = names.into_iter().flatten();
+        text.as_ref().is_none_or(|text| names.any(|name| fold(name).contains(text)))
+    };
+    let mut page = RequestPage { newest, ..RequestPage::default() };
+    let mut statement = c.prepare_cached(&page_query()).map_err(sql)?;
+    let least = if search.failed { 400 } else { 0 };
+    let mut rows = statement
+        .query(params![
+            organization.0,
+            search.before.unwrap_or(i64::MAX),
+            least,
+            search.method,
+            search.since.map_or(i64::MIN, millis),
+        ])
+        .map_err(sql)?;
+    while let Some(row) = rows.next().map_err(sql)? {
+        let row = read(row).map_err(sql)??;
+        if !is_it(&row) {
+            continue;
+        }
+        // One more than is wanted says that there is a next page.
+        if page.rows.len() == search.limit {
+            page.next = page.rows.last().map(|row| row.id);
+            break;
+        }
+        page.rows.push(row);
+    }
+    Ok(page)
+}
+
+pub(super) const NEWEST: &str =
+    "SELECT coalesce(max(id), 0) FROM request INDEXED BY request_organization
+     WHERE organization = ?1";
+
+pub(super) fn page_query() -> String {
+    // Nobody reads the bodies of a list.
+    let columns = COLUMNS.replace("q.body, ", "NULL, ").replace("q.answer, ", "NULL, ");
+    format!(
+        "SELECT {columns} {FROM}
+         WHERE q.organization = ?1 AND q.id < ?2 AND q.status >= ?3
+               AND (?4 IS NULL OR q.method = ?4) AND q.at >= ?5
+         ORDER BY q.id DESC"
+    )
+}
+
+/// How many came after this one.
+pub(super) fn newer(c: &Connection, organization: OrgId, than: i64) -> Result<u64> {
+    c.prepare_cached(NEWER)
+        .and_then(|mut s| s.query_row([organization.0, than], |row| row.get(0)))
+        .map_err(sql)
+}
+
+pub(super) const NEWER: &str = "SELECT count(*) FROM request WHERE organization = ?1 AND id > ?2";
+
 pub(super) fn read_query(order: Order) -> String {
     let order = match order {
         Order::OldestFirst => "ASC",
         Order::NewestFirst => "DESC",
     };
-    format!("{READ} ORDER BY q.id {order} LIMIT ?5")
+    format!("SELECT {COLUMNS} {FROM} {READ} ORDER BY q.id {order} LIMIT ?5")
 }
 
 /// A name is that of the resource as it is now; of one that came to nothing, what was sent.
-const READ: &str = "
-    SELECT q.id, q.at, q.took, q.method, q.path, q.status, t.lookup, t.name, q.user_agent, q.peer,
+const COLUMNS: &str = "
+           q.id, q.at, q.took, q.method, q.path, q.status, t.lookup, t.name, q.user_agent, q.peer,
            q.kind, q.subject, q.quirks, q.scim_type, q.detail, q.body, q.body_length, q.body_cut,
            q.answer, q.answer_length, q.answer_cut,
            CAST(coalesce(r.body ->> 'userName', r.body ->> 'displayName',
-                         q.body ->> 'userName', q.body ->> 'displayName') AS TEXT)
+                         q.body ->> 'userName', q.body ->> 'displayName') AS TEXT)";
+
+const FROM: &str = "
     FROM request q
     LEFT JOIN token t ON t.id = q.token
     LEFT JOIN resource r ON r.organization = q.organization AND r.kind = q.kind
-                            AND r.public_id = q.subject
+                            AND r.public_id = q.subject";
+
+const READ: &str = "
     WHERE q.organization = ?1 AND q.id > ?2 AND q.id = coalesce(?3, q.id) AND q.status >= ?4";
 
 /// The newest that were about a resource; and those that named it and came to nothing, such as a second
@@ -129,7 +200,7 @@ pub(super) fn about(
     (kind, id, name): (ResourceKind, ResourceId, &str),
     limit: usize,
 ) -> Result<Vec<RequestRow>> {
-    let query = format!("{READ} {ABOUT}");
+    let query = format!("SELECT {COLUMNS} {FROM} {READ} {ABOUT}");
     let mut found: Vec<Result<RequestRow>> = c
         .prepare_cached(&query)
         .and_then(|mut s| {

@@ -1,6 +1,7 @@
 //! The rules of the store, one test each, through the trait alone where that is possible.
 
 mod accounts;
+mod audit;
 mod commits;
 mod controls;
 mod counters;

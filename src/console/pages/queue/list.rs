@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use http::Uri;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Which, called, pick, words};
 use crate::console::Console;
 use crate::console::addresses;
+use crate::console::live::{self, Update, Updates};
 use crate::console::page::{Content, Page, Section};
 use crate::console::trouble::Trouble;
 use crate::console::viewer::Viewer;
@@ -111,8 +113,26 @@ pub(super) async fn page(
     };
     let next = next.map(|next| Which { after: next.to_string(), ..which.clone() }.address());
     let content = List::new(&viewer, which, &counts, &connectors, &entries, next);
-    let org = content.which.org.clone();
-    Ok(console.page(&Page::new(&viewer, Section::Queue, "Queue", &content).of(Some(&org))))
+    let Which { org, connector, .. } = &content.which;
+    let live = addresses::with_query(
+        "/events",
+        &[("page", "queue"), ("org", org), ("connector", connector)],
+    );
+    let page = Page::new(&viewer, Section::Queue, "Queue", &content).of(Some(org));
+    Ok(console.page(&page.live(live)))
+}
+
+/// The numbers of the tabs. The rows stay as they were read.
+pub(in crate::console) async fn live(
+    console: &Console,
+    viewer: &Viewer,
+    at: &Uri,
+) -> Result<Updates, Trouble> {
+    let which: Which = live::asked(at)?;
+    let counts = console.operator.queue_counts(viewer.rights.reach(), &which.query()?).await?;
+    let number = |count: u64| viewer.reader.number(count.try_into().unwrap_or(i64::MAX));
+    let tabs = tabs(&which, &counts).into_iter();
+    Ok(tabs.map(|tab| (format!("n-{}", tab.state), Update::text(number(tab.count)))).collect())
 }
 
 impl List {

@@ -28,6 +28,8 @@ const ROWS: usize = 50;
 /// Of what is typed into a filter.
 const LONGEST: usize = 200;
 
+pub(in crate::console) use list::live;
+
 pub(super) fn routes() -> Router<Console> {
     let look =
         Router::new().route("/queue", get(list::page)).route("/queue/entry", get(entry::page));

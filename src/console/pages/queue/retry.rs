@@ -46,6 +46,9 @@ pub(super) async fn all(
     Form(which): Form<Which>,
 ) -> Result<Response, Trouble> {
     let query = which.query()?;
+    if let Some(organization) = &query.organization {
+        viewer.sees(organization)?;
+    }
     let notice = match console.operator.retry(&viewer.actor, viewer.rights.reach(), &query).await {
         Ok(rows) => Notice::done(format!(
             "{} tried again now.",
