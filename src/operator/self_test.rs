@@ -27,11 +27,19 @@ impl Milestone {
         let (made, changed) = (call.method == "POST", matches!(&*call.method, "PUT" | "PATCH"));
         match self {
             Self::Connection => true,
-            Self::Person => made && path == "/Users" || changed && path.starts_with("/Users/"),
-            Self::Group => made && path == "/Groups" || changed && path.starts_with("/Groups/"),
+            Self::Person => {
+                made && path == "/Users"
+                    || changed && path.starts_with("/Users/")
+                    || did_in_bulk(call, &["POST", "PUT", "PATCH"], "/Users/")
+            }
+            Self::Group => {
+                made && path == "/Groups"
+                    || changed && path.starts_with("/Groups/")
+                    || did_in_bulk(call, &["POST", "PUT", "PATCH"], "/Groups/")
+            }
             Self::Deactivation => {
-                path.starts_with("/Users/")
-                    && (call.method == "DELETE" || changed && says_inactive(call.body.as_deref()))
+                let off = call.method == "DELETE" || says_inactive(call.body.as_deref());
+                path.starts_with("/Users/") && off || did_in_bulk(call, &["DELETE"], "/Users/")
             }
         }
     }
@@ -140,6 +148,22 @@ fn bad(row: &CallRow) -> Progress {
         (status, detail) => WhyNot::Refused { request, status, detail: detail.clone() },
     };
     Progress::Bad { at: row.at, why }
+}
+
+/// Whether one of a bulk's operations was such a one, and went well.
+fn did_in_bulk(call: &CallRow, methods: &[&str], place: &str) -> bool {
+    let Some(Ok(answer)) = call.bulk.as_deref().map(serde_json::from_str::<Value>) else {
+        return false;
+    };
+    let text = |operation: &Value, name| {
+        operation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let operations = answer.get("Operations").and_then(Value::as_array);
+    operations.into_iter().flatten().any(|operation| {
+        methods.contains(&&*text(operation, "method"))
+            && text(operation, "location").contains(place)
+            && text(operation, "status").starts_with('2')
+    })
 }
 
 /// Whether a change says that somebody is not active, in the words of any provider.

@@ -41,6 +41,7 @@ fn call(id: i64, request: &str, status: u16) -> CallRow {
         peer: Some(format!("192.0.2.{id}")),
         detail: None,
         body: None,
+        bulk: None,
     }
 }
 
@@ -116,6 +117,29 @@ fn each_step_waits_for_its_turn() {
     let refused = call(2, "POST /Users", 409);
     let rows = [call(1, "GET /Users?filter=x", 200), refused];
     assert_eq!(letters(calls(rows).progress(None)), "dbtt");
+}
+
+#[test]
+fn what_comes_in_bulk_ticks_what_went_well_in_it() {
+    let bulk = |operations: &str| CallRow {
+        bulk: Some(format!("{{\"Operations\": [{operations}]}}")),
+        ..call(1, "POST /Bulk", 200)
+    };
+    let operation = |method, place, status| {
+        let location = format!("https://scim.example/scim/lillevik/v2/{place}/1");
+        format!(r#"{{"method": "{method}", "location": "{location}", "status": "{status}"}}"#)
+    };
+    let made = operation("POST", "Users", "201");
+    for (operations, expected) in [
+        (made.clone(), "ddnt"),
+        (format!("{made}, {}", operation("PUT", "Groups", "200")), "dddn"),
+        (format!("{made}, {}", operation("DELETE", "Users", "204")), "ddnd"),
+        (operation("POST", "Users", "409"), "dntt"),
+        (operation("DELETE", "Groups", "204"), "dntt"),
+        (String::new(), "dntt"),
+    ] {
+        assert_eq!(letters(calls([bulk(&operations)]).progress(None)), expected, "{operations}");
+    }
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub struct CallRow {
     pub detail: Option<String>,
     /// Of a change of a person that went well and says whether they are active.
     pub body: Option<String>,
+    /// What a bulk came to.
+    pub bulk: Option<String>,
 }
 
 /// What somebody looks for among an organization's last requests.

@@ -192,6 +192,47 @@ async fn nobody_reaches_the_tokens_of_another_organization() {
 }
 
 #[tokio::test]
+async fn an_organization_has_so_many_tokens_and_no_more() {
+    let relay = Setup::new().start().await;
+    let owner = relay.sign_in("owner", &["lillevik"]).await;
+    for _ in 0..49 {
+        relay.command(&["token", "create", "lillevik"]);
+    }
+    create(&owner, "the last one", "write").await.expect(200);
+    let page = create(&owner, "one more", "write").await.expect(400);
+    assert!(page.text.contains("there are 50 tokens already"), "{}", page.text);
+    relay.command(&["token", "rotate", "lillevik", "1"]);
+    relay.command(&["token", "revoke", "lillevik", "1"]);
+    relay.command(&["token", "revoke", "lillevik", "2"]);
+    create(&owner, "one more", "write").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_command_line_keeps_to_what_a_token_may_be() {
+    let relay = Setup::new().start().await;
+    let long = "x".repeat(101);
+    for (arguments, says) in [
+        (["--name", ""], "1 to 100 characters"),
+        (["--name", "two\nlines"], "1 to 100 characters"),
+        (["--name", &long], "1 to 100 characters"),
+        (["--expires", "0s"], "in the future"),
+    ] {
+        let output = relay.run(&[&["token", "create", "lillevik"], &arguments[..]].concat());
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && complaint.contains(says), "{arguments:?}: {complaint}");
+    }
+    relay.command(&["token", "create", "lillevik"]);
+    for (overlap, says) in
+        [("31 days", "30 days at most"), ("1h", ""), ("1h", "replaced by token 2")]
+    {
+        let output = relay.run(&["token", "rotate", "lillevik", "1", "--overlap", overlap]);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), says.is_empty(), "{overlap}: {complaint}");
+        assert!(complaint.contains(says), "{overlap}: {complaint}");
+    }
+}
+
+#[tokio::test]
 async fn the_self_test_ticks_as_the_provider_calls() {
     let relay = Setup::new().start().await;
     let owner = relay.sign_in("owner", &["lillevik"]).await;

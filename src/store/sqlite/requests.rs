@@ -273,7 +273,8 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
 pub(super) const CALLS: &str = "
     SELECT id, at, method, path, status, token, peer, detail,
            CASE WHEN status < 400 AND method IN ('PUT', 'PATCH') AND path LIKE '/Users/%'
-                     AND body LIKE '%active%' THEN body END
+                     AND body LIKE '%active%' THEN body END,
+           CASE WHEN status < 400 AND method = 'POST' AND path LIKE '/Bulk%' THEN answer END
     FROM request WHERE organization = ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) fn calls(c: &Connection, organization: OrgId) -> Result<Vec<CallRow>> {
@@ -290,6 +291,7 @@ pub(super) fn calls(c: &Connection, organization: OrgId) -> Result<Vec<CallRow>>
                     peer: row.get(6)?,
                     detail: row.get(7)?,
                     body: row.get(8)?,
+                    bulk: row.get(9)?,
                 })
             })?
             .collect()

@@ -221,14 +221,18 @@ async fn at_a_glance_only_changes_that_may_switch_somebody_off_have_their_body()
         sent("PUT", "/Users/1", 400, off()),
         sent("PUT", "/Groups/1", 200, off()),
         sent("POST", "/Users", 201, off()),
+        NewRequest { answer: kept("{}"), ..sent("POST", "/Bulk", 200, off()) },
+        NewRequest { answer: kept("{}"), ..sent("POST", "/Bulk", 400, off()) },
         NewRequest { organization: kit.south, ..sent("PUT", "/Users/2", 200, off()) },
     ];
     kit.store.record_requests(batch).await.unwrap();
     let calls = kit.store.calls(kit.north).await.unwrap();
     let ids: Vec<_> = calls.iter().map(|call| call.id).collect();
-    assert_eq!(ids, [5, 4, 3, 2, 1], "newest first, and nobody else's");
+    assert_eq!(ids, [7, 6, 5, 4, 3, 2, 1], "newest first, and nobody else's");
     let with_body = calls.iter().filter(|call| call.body.is_some());
     assert_eq!(with_body.map(|call| call.id).collect::<Vec<_>>(), [1]);
+    let bulks = calls.iter().filter(|call| call.bulk.is_some());
+    assert_eq!(bulks.map(|call| call.id).collect::<Vec<_>>(), [6]);
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ pub(super) fn call(id: i64, request: &str, status: u16) -> CallRow {
         peer: Some("20.91.40.12".to_owned()),
         detail: None,
         body: None,
+        bulk: None,
     }
 }
 
