@@ -58,7 +58,11 @@ impl Marks {
                 continue;
             }
             let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
-            comments.push(at..end);
+            // A line that is nothing else goes whole.
+            let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+            let is_alone = text[line..at].trim().is_empty();
+            let end = if is_alone { (end + 1).min(text.len()) } else { end };
+            comments.push(if is_alone { line..end } else { at..end });
         }
         comments
     }
@@ -166,6 +170,7 @@ organizations = ["lillevik"] # canary-2
 
 [ldap] # canary-5
 url = "ldaps://relay:canary-6@dir.example" # no canary-7
+  # canary-13
 bind_password = "canary-8" # was canary-9
 token = { credential = "ldap" }
 note = "a # is no comment"
