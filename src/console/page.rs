@@ -43,6 +43,12 @@ impl Section {
         (Self::Activity, "Activity", "/activity", "activity", Right::Operate),
         (Self::Settings, "Settings", "/settings", "settings", Right::Administer),
     ];
+
+    /// Of its first page.
+    fn address(self) -> &'static str {
+        let line = Self::MENU.into_iter().find(|(section, ..)| *section == self);
+        line.map_or("/", |(_, _, address, ..)| address)
+    }
 }
 
 /// A page's data, and its template.
@@ -121,6 +127,8 @@ struct Frame<'a> {
     organizations: Vec<Choice>,
     /// The key of the one that was chosen, and its name.
     organization: Option<&'a str>,
+    /// Where another is chosen: somebody's page is of no other organization, the list of them is.
+    here: &'static str,
     organization_name: Option<String>,
     may_find: bool,
     live: Option<&'a str>,
@@ -233,6 +241,7 @@ impl<'a> Frame<'a> {
             role: viewer.rights.role().title(),
             menu: menu(viewer, page.section, chosen),
             organization: chosen,
+            here: page.section.address(),
             organization_name: named.map(|one| one.name.clone()),
             organizations: mine,
             may_find: viewer.may(Right::People),
@@ -355,13 +364,13 @@ pub(super) async fn draw_trouble(
 ) -> Response {
     let reader = console.reader(request.headers());
     let response = next.run(request).await;
-    let Some(trouble) = response.extensions().get::<Trouble>().cloned() else { return response };
+    let Some(trouble) = Trouble::of(&response) else { return response };
     let Some(Extension(viewer)) = viewer else {
         return trouble_alone(&console, &reader, &trouble);
     };
     let sorry = Sorry::new(&trouble);
     let mut drawn = console.page(&Page::new(&viewer, Section::Account, sorry.heading, &sorry));
-    *drawn.status_mut() = trouble.status();
+    *drawn.status_mut() = response.status();
     drawn
 }
 

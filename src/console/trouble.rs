@@ -1,7 +1,7 @@
 //! What a page says when it cannot be shown, or when something could not be done.
 
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use crate::operator::OperatorError;
 
@@ -25,6 +25,18 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// What kept this from being a page: a handler's word, or that of whoever read the address and
+    /// the form for it, who answers in plain text.
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        let told = response.extensions().get::<Self>().cloned();
+        told.or_else(|| {
+            let kind = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+            let unread = response.status().is_client_error() && kind.starts_with("text/plain");
+            let why = "The address or the form lacks something, or has something else in its place";
+            unread.then(|| Self::Invalid(why.to_owned()))
+        })
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::SignIn { .. } => StatusCode::SEE_OTHER,

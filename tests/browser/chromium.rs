@@ -212,10 +212,6 @@ impl Browser {
             .await;
     }
 
-    pub(crate) async fn title(&self) -> String {
-        self.client.title().await.unwrap()
-    }
-
     // What one reads.
 
     /// Waits until this stands above the page.
@@ -421,6 +417,11 @@ impl Browser {
     pub(crate) async fn picture(&self) -> Vec<u8> {
         let layout = self.devtools("Page.getLayoutMetrics", json!({})).await;
         let size = &layout["cssContentSize"];
+        // What sticks to the window's edge is at the page's end in a window of its size.
+        let whole = json!({
+            "width": size["width"], "height": size["height"], "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.devtools("Emulation.setDeviceMetricsOverride", whole).await;
         let clip = json!({
             "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1,
         });

@@ -31,6 +31,27 @@ async fn every_page() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs somebody who looks at them"]
+async fn for_the_readme() {
+    let world = World::make().await;
+    let person = format!("/organizations/lillevik/people/{}", world.ids[0]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screens");
+    browse(Scripts::Allowed, &world.origin(), async |browser| {
+        world.sign_in(browser, Person::Administrator).await;
+        for (name, page, width, theme) in [
+            ("overview", "/", 1440, Theme::Light),
+            ("person", &person, 1440, Theme::Light),
+            ("person-phone", &person, 390, Theme::Light),
+            ("integrations", "/integrations?org=lillevik", 1440, Theme::Light),
+        ] {
+            browser.visit(page).await;
+            take(browser, width, theme, &folder.join(format!("{name}.png"))).await;
+        }
+    })
+    .await;
+}
+
 async fn take(browser: &Browser, width: u32, theme: Theme, file: &Path) {
     browser.width(width, theme).await;
     fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -12,7 +12,7 @@ use crate::chromium::Browser;
 use crate::doors::Doors;
 use crate::kit::provider::{self, Provider, group};
 use crate::kit::relay::{Relay, Setup};
-use crate::kit::slapd::{SUFFIX, Slapd};
+use crate::kit::slapd::Slapd;
 use crate::kit::targets::{events_to, ldap, webhook};
 use crate::kit::until;
 use crate::kit::webhooks::Webhooks;
@@ -143,7 +143,7 @@ pub(crate) struct World {
     pub(crate) doors: Doors,
     /// Who has been pushed to Lillevik.
     pub(crate) ids: Vec<String>,
-    directory: Slapd,
+    _directory: Slapd,
     _library: Webhooks,
     _mails: TempDir,
 }
@@ -179,7 +179,14 @@ impl World {
         for person in Person::ALL {
             person.join(&relay);
         }
-        Self { relay, doors, ids: Vec::new(), directory, _library: library, _mails: mails }
+        Self {
+            relay,
+            doors,
+            ids: Vec::new(),
+            _directory: directory,
+            _library: library,
+            _mails: mails,
+        }
     }
 
     /// Where the console is.
@@ -225,23 +232,15 @@ impl World {
         facts
     }
 
-    /// How many of these are in the directory, by userName.
-    pub(crate) fn in_directory(&self, names: &[String]) -> usize {
-        names
-            .iter()
-            .filter(|name| !self.directory.search(SUFFIX, &format!("(uid={name})")).is_empty())
-            .count()
-    }
-
     async fn fill(&mut self) {
         let lillevik = self.relay.provider("lillevik");
-        let people = push(&lillevik, PEOPLE).await;
+        let people = push(&lillevik, "lillevik.example", PEOPLE).await;
         let (staff, leavers) = people.split_at(people.len() - LEAVERS);
         for (name, members) in [("Teachers", &staff[..4]), ("Class 8A", &staff[4..])] {
             let members: Vec<&str> = members.iter().map(String::as_str).collect();
             lillevik.post("Groups", group(name, &members)).await.expect(201);
         }
-        push(&self.relay.provider("solvang"), ELSEWHERE).await;
+        push(&self.relay.provider("solvang"), "solvang.example", ELSEWHERE).await;
         until("everybody is in the directory", async || {
             self.relay.connector("directory")["backlog"]["pending"] == 0
         })
@@ -258,18 +257,15 @@ impl World {
     }
 }
 
-async fn push(provider: &Provider, people: &[(&str, &str)]) -> Vec<String> {
+async fn push(provider: &Provider, host: &str, people: &[(&str, &str)]) -> Vec<String> {
     let mut ids = Vec::new();
     for (given, family) in people {
-        ids.push(provider.post("Users", named(given, family)).await.expect(201).id());
+        let mut person = named(given, family);
+        let address = format!("{}@{host}", user_name(given, family));
+        person["emails"] = json!([{ "value": address, "type": "work", "primary": true }]);
+        ids.push(provider.post("Users", person).await.expect(201).id());
     }
     ids
-}
-
-/// Who is about to leave, by userName.
-pub(crate) fn leavers() -> Vec<String> {
-    let leavers = &PEOPLE[PEOPLE.len() - LEAVERS..];
-    leavers.iter().map(|(given, family)| user_name(given, family)).collect()
 }
 
 /// `kari.nordli`
