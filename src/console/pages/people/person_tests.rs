@@ -120,7 +120,7 @@ fn kari(connectors: Vec<Stand>) -> Trace {
         facts: vec![Fact {
             path: "title".to_owned(),
             label: "Title".to_owned(),
-            value: "<script>".to_owned(),
+            value: "<script>@lillevik.example".to_owned(),
         }],
         external_id: Some("9c41e0b2".to_owned()),
         active: Some(true),
