@@ -26,7 +26,8 @@ pub(super) async fn run(
     runtime: Arc<ArcSwap<Runtime>>,
 ) {
     let mut until_prune = Duration::from_mins(1);
-    let mut until_note = history::MINUTE;
+    // The first comes soon, so that it is known from when on the relay runs.
+    let mut until_note = OFTEN;
     loop {
         drop_forgotten(&shared).await;
         tokio::select! {

@@ -42,6 +42,15 @@ pub struct Deliveries {
     pub failed: u64,
 }
 
+impl OfOrganization {
+    fn add(&mut self, other: Self) {
+        self.changes += other.changes;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.deliveries.add(other.deliveries);
+    }
+}
+
 impl Deliveries {
     fn add(&mut self, other: Self) {
         self.delivered += other.delivered;
@@ -80,15 +89,22 @@ impl Tally {
         std::mem::take(&mut self.kept().counts)
     }
 
+    /// What these organizations, or all, have since the last time.
+    pub fn so_far(&self, of: Option<&[i64]>) -> OfOrganization {
+        let kept = self.kept();
+        let mine = kept.counts.organizations.iter();
+        let mine = mine.filter(|(id, _)| of.is_none_or(|of| of.contains(id)));
+        mine.fold(OfOrganization::default(), |mut sum, (_, one)| {
+            sum.add(*one);
+            sum
+        })
+    }
+
     /// What was taken and could not be written down.
     pub fn put_back(&self, counts: Counts) {
         let mut kept = self.kept();
         for (organization, more) in counts.organizations {
-            let own = kept.counts.organizations.entry(organization).or_default();
-            own.changes += more.changes;
-            own.answered += more.answered;
-            own.refused += more.refused;
-            own.deliveries.add(more.deliveries);
+            kept.counts.organizations.entry(organization).or_default().add(more);
         }
         for (connector, more) in counts.connectors {
             kept.counts.connectors.entry(connector).or_default().add(more);
@@ -131,6 +147,7 @@ mod tests {
         tally.request(1, true, 0);
         tally.delivered("dir", 1, 0.5);
         tally.failed("dir", 2);
+        assert_eq!((tally.so_far(Some(&[2])).changes, tally.so_far(None).changes), (0, 2));
         let taken = tally.take();
         assert_eq!(tally.take(), Counts::default());
         tally.request(1, false, 1);

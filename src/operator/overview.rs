@@ -66,9 +66,19 @@ impl Operator {
         let named = runtime.connectors.load_full();
         let known = |name: &str| connectors.iter().any(|view| view.status.name == name);
         let own: Option<Vec<i64>> = within.map(|within| within.iter().map(|id| id.0).collect());
+        // What no minute has noted yet.
+        let counted = self.metrics.tally.so_far(own.as_deref());
+        let since = Past {
+            changes: counted.changes,
+            answered: counted.answered,
+            refused: counted.refused,
+            delivered: counted.deliveries.delivered,
+            failed: counted.deliveries.failed,
+            backlog: 0,
+        };
         Ok(Overview {
             days: keyed.filter_map(|(key, id)| Some((key, days.get(&id)?.clone()))).collect(),
-            past: together(past.into_values()),
+            past: together(past.into_values().chain([vec![(Quarter::of(now), since)]])),
             connector_days: named
                 .iter()
                 .filter(|(name, _)| known(name))

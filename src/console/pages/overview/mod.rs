@@ -252,14 +252,13 @@ impl OrganizationLine {
     }
 }
 
-/// Seconds below which a tenth of one is worth a word.
-const SHORT: f64 = 10.0;
-
+/// In tenths of a second, where it is short.
 fn typical(seconds: f64) -> Option<String> {
-    if seconds < SHORT {
-        return Some(format!("{seconds:.1} s"));
-    }
-    span(SignedDuration::try_from_secs_f64(seconds).ok()?)
+    Some(match seconds {
+        ..0.1 => "below 0.1 s".to_owned(),
+        0.1..10.0 => format!("{seconds:.1} s"),
+        _ => span(SignedDuration::try_from_secs_f64(seconds).ok()?)?,
+    })
 }
 
 #[derive(Deserialize)]
