@@ -12,6 +12,7 @@ pub mod http;
 pub mod ids;
 pub mod metrics;
 pub mod network;
+pub mod oidc;
 pub mod operator;
 pub mod reconcile;
 pub mod safety;

@@ -19,7 +19,7 @@ use super::schemas::schemas;
 use super::secrets::{SystemSecrets, is_world_readable, reason};
 use super::source::{Finding, Sheet};
 use super::words::near;
-use super::{Config, Console, Listener, Organization, RateLimit, Retention, Tls, passwords};
+use super::{Config, Console, Listener, Organization, RateLimit, Retention, Tls, oidc, passwords};
 
 /// Checks the file and makes of it what can run, without the connectors. What was misread is not
 /// checked a second time; with any error on the sheet, the result is not fit to run.
@@ -45,7 +45,8 @@ pub(super) fn main_file(
         String::new()
     };
     check_store(file, sheet);
-    passwords::check(file, &SystemSecrets::new(folder, credentials.map(Path::to_owned)), sheet);
+    let secrets = SystemSecrets::new(folder, credentials.map(Path::to_owned));
+    passwords::check(file, &secrets, sheet);
     if file.organizations.is_empty() && reading.is_sound("organizations") {
         sheet
             .warning("organizations", "there is no organization, so nobody can push to the relay")
@@ -62,6 +63,7 @@ pub(super) fn main_file(
             tls: file.console.tls.as_ref().map(|written| tls(written, folder)),
             behind_proxy: file.console.behind_proxy,
             url: console_url,
+            oidc: oidc::check(file, folder, &secrets, sheet),
         },
         admin_socket: folder.join(&file.admin.socket),
         retention: retention(file, sheet),
@@ -383,7 +385,7 @@ pub(super) fn check_secret(
 }
 
 /// Whether a file that the configuration names can be opened; if not, that is an error.
-fn check_file(path: &Path, key: &str, sheet: &mut Sheet) -> bool {
+pub(super) fn check_file(path: &Path, key: &str, sheet: &mut Sheet) -> bool {
     match std::fs::File::open(path) {
         Ok(_) => true,
         Err(error) => {

@@ -11,6 +11,7 @@ use scim_relay_sdk::connector::{Period, Rate, Secret, Size};
 use scim_relay_sdk::scim::{self, AttributeType, Filter, ResourceKind};
 use serde::{Deserialize, Deserializer, de};
 
+use super::oidc::Written as Oidc;
 use super::safety::Safety;
 use super::{Orphans, Schedule, UnsaidMembers};
 
@@ -119,6 +120,8 @@ pub(super) struct Console {
     pub(super) behind_proxy: bool,
     /// What people type to reach it.
     pub(super) url: Option<String>,
+    /// Where people can sign in besides with a password.
+    pub(super) oidc: Option<Oidc>,
 }
 
 impl Default for Console {
@@ -128,6 +131,7 @@ impl Default for Console {
             tls: None,
             behind_proxy: false,
             url: None,
+            oidc: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod file;
 mod kinds;
 mod load;
 mod mask;
+mod oidc;
 mod passwords;
 mod read;
 mod safety;
@@ -43,6 +44,7 @@ pub use diagnostic::{Diagnostic, Place, Severity, Spot, render};
 pub use kinds::{AnySettings, Kind};
 pub use load::load;
 pub use mask::sounds_secret;
+pub use oidc::{Oidc, OidcRule};
 pub use schedule::{Schedule, ScheduleError};
 pub use secrets::{SystemSecrets, credentials_directory};
 pub use shown::Piece;
@@ -108,7 +110,7 @@ pub struct Listener {
 }
 
 /// The console, the metrics and the health checks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Console {
     pub address: SocketAddr,
     pub tls: Option<Tls>,
@@ -116,6 +118,8 @@ pub struct Console {
     pub behind_proxy: bool,
     /// What people type to reach it; no slash at the end.
     pub url: String,
+    /// Where people can sign in besides with a password.
+    pub oidc: Option<Oidc>,
 }
 
 impl Console {

@@ -16,6 +16,7 @@ use crate::config::{Config, ConnectorConfig, Diagnostic, Organization, Tls, Unsa
 use crate::delivery::{Backoff, Engine, LaneSettings, Shared};
 use crate::directory::{Directory, Rules};
 use crate::http::{self, Limits};
+use crate::oidc::Provider;
 use crate::operator::Runtime;
 use crate::store::{Paused, Registration, Result, Store};
 use crate::vault::{KeyId, Vault};
@@ -25,6 +26,7 @@ pub(super) struct Connectors {
     made: Vec<(ConnectorConfig, Arc<dyn Connector>)>,
     /// For those that ask for passwords.
     vault: Option<Arc<Vault>>,
+    oidc: Option<Arc<Provider>>,
 }
 
 /// Makes every enabled connector, or says all that is wrong with them.
@@ -41,8 +43,11 @@ pub(super) fn connectors(
         }
     }
     let vault = config.vault(credentials).map_err(|diagnostic| wrong.push(diagnostic));
-    match vault {
-        Ok(vault) if wrong.is_empty() => Ok(Connectors { made, vault: vault.map(Arc::new) }),
+    let oidc = config.oidc(credentials).map_err(|diagnostic| wrong.push(diagnostic));
+    match (vault, oidc) {
+        (Ok(vault), Ok(oidc)) if wrong.is_empty() => {
+            Ok(Connectors { made, vault: vault.map(Arc::new), oidc: oidc.map(Arc::new) })
+        }
         _ => Err(wrong),
     }
 }
@@ -56,7 +61,7 @@ pub(super) async fn runtime(
     let keys: Vec<Arc<str>> = config.organizations.keys().cloned().collect();
     let ids = shared.store.organizations(keys.iter().map(ToString::to_string).collect()).await?;
     let organizations: BTreeMap<_, _> = keys.into_iter().zip(ids).collect();
-    let Connectors { made, vault } = connectors;
+    let Connectors { made, vault, oidc } = connectors;
     let registrations =
         made.iter().map(|(config, connector)| registration(config, connector.as_ref()));
     shared.store.register(registrations.collect()).await?;
@@ -77,6 +82,7 @@ pub(super) async fn runtime(
             rows.into_iter().map(|row| (row.name.into(), row.id)).collect(),
         ),
         vault,
+        oidc,
     })
 }
 

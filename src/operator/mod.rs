@@ -44,6 +44,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::delivery::Engine;
 use crate::metrics::Metrics;
+use crate::oidc::Provider;
 use crate::store::{AuditRow, ConnectorId, OrgId, Store, StoreError};
 use crate::token::TokenBook;
 use crate::vault::Vault;
@@ -53,10 +54,11 @@ use comparing::Reconciling;
 use probes::Tests;
 use requests::Looks;
 
+pub use crate::oidc::Return;
 pub use crate::store::{Actor, Invitation, MOST_FOUND, Place, Preferences, Reach, Role, SessionId};
 pub use accounts::{
-    AccountLine, Begun, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine, Visitor,
-    Welcomed,
+    AccountLine, Begun, Entry, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine,
+    Visitor, Welcomed,
 };
 pub use activity::{ActivityPage, ActivityQuery, Deed, Object, Whom};
 pub use attention::{Matter, What};
@@ -95,6 +97,8 @@ pub struct Runtime {
     pub connectors: ArcSwap<BTreeMap<Arc<str>, ConnectorId>>,
     /// What passwords are sealed with.
     pub vault: Option<Arc<Vault>>,
+    /// Where people can sign in besides with a password.
+    pub oidc: Option<Arc<Provider>>,
 }
 
 impl Runtime {

@@ -23,6 +23,8 @@ pub trait Accounts: Send + Sync {
     async fn accounts(&self) -> Result<Vec<AccountRow>>;
     /// By the address, in whatever case.
     async fn account(&self, email: &str) -> Result<Option<AccountRow>>;
+    /// By who they are at the identity provider that they sign in with.
+    async fn account_of(&self, subject: &Subject) -> Result<Option<AccountRow>>;
     /// `but` is the session that goes on, where somebody changes their own password.
     async fn change_account(
         &self,
@@ -153,6 +155,10 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// Who somebody is at an identity provider: its issuer, and what it calls them for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject(pub String);
+
 /// What is kept of a secret of many random bits: a cookie's, or a link's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
@@ -178,6 +184,8 @@ pub struct NewAccount {
     /// `None`: everywhere.
     pub organizations: Option<Vec<OrgId>>,
     pub password: Option<PasswordHash>,
+    /// Where they sign in by a provider.
+    pub subject: Option<Subject>,
     pub now: Timestamp,
 }
 
@@ -199,6 +207,8 @@ pub struct AccountRow {
     pub role: Role,
     pub reach: Reach,
     pub password: Option<PasswordHash>,
+    /// Where they sign in by a provider.
+    pub subject: Option<Subject>,
     pub preferences: Preferences,
     pub created: Timestamp,
     pub disabled: Option<Timestamp>,

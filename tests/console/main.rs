@@ -12,5 +12,6 @@ mod kit;
 mod people;
 mod queue;
 mod requests;
+mod oidc;
 mod sign_in;
 mod ways;

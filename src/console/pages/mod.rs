@@ -3,6 +3,7 @@
 mod activity;
 pub(super) mod connectors;
 pub(super) mod integrations;
+mod oidc;
 pub(super) mod overview;
 mod people;
 mod preferences;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Router<Console> {
         .merge(activity::routes())
         .merge(connectors::routes())
         .merge(integrations::routes())
+        .merge(oidc::routes())
         .merge(overview::routes())
         .merge(people::routes())
         .merge(preferences::routes())

@@ -45,6 +45,8 @@ struct SignInPage {
     host: String,
     email: String,
     next: Option<String>,
+    /// What the button for sign-in by a provider says, where there is one.
+    provider: Option<String>,
 }
 
 impl Content for SignInPage {
@@ -55,7 +57,8 @@ impl SignInPage {
     fn new(console: &Console, email: String, next: Option<String>) -> Self {
         let url = console.operator.console().url;
         let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host).to_owned();
-        Self { host, email, next: next.filter(|next| local(next).is_some()) }
+        let next = next.filter(|next| local(next).is_some());
+        Self { host, email, next, provider: console.operator.oidc_name() }
     }
 }
 
@@ -86,6 +89,13 @@ async fn sign_in(
     let page = SignInPage::new(&console, email, next);
     let mistake = Mistake { field: "email", text: text.to_owned() };
     Ok(console.alone(&console.reader(&headers), "Sign in", &page, &[mistake]))
+}
+
+/// Nobody came in by the identity provider; why.
+pub(super) fn refused(console: &Console, headers: &HeaderMap, text: String) -> Response {
+    let page = SignInPage::new(console, String::new(), None);
+    let mistake = Mistake { field: "provider", text };
+    console.alone(&console.reader(headers), "Sign in", &page, &[mistake])
 }
 
 fn wait_a_while(

@@ -102,6 +102,7 @@ impl Operator {
             role: Role::Administrator,
             organizations: None,
             password: Some(self.door.hasher.hash(password).await?),
+            subject: None,
             now: self.clock.now(),
         };
         let Some(account) = self.redeem(secret, Welcome::First(Box::new(new))).await? else {

@@ -2,6 +2,7 @@
 //! people in and out, with `passwords`, `throttle` and `links`.
 
 mod links;
+mod oidc;
 mod passwords;
 mod sign_in;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sign_in::Failures;
 use throttle::Throttle;
 
 pub use links::{Link, Welcomed};
+pub use oidc::Entry;
 pub use passwords::NewPassword;
 pub use sign_in::{Begun, Member, Proof, SessionLine, Visitor};
 
@@ -109,7 +111,15 @@ impl Operator {
             None => None,
         };
         let now = self.clock.now();
-        let new = NewAccount { email: email.clone(), name, role, organizations, password, now };
+        let new = NewAccount {
+            email: email.clone(),
+            name,
+            role,
+            organizations,
+            password,
+            subject: None,
+            now,
+        };
         match self.store.add_account(new).await? {
             Added::Done(_) => {}
             Added::Taken => {

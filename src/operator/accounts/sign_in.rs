@@ -44,6 +44,13 @@ impl Default for Failures {
     }
 }
 
+impl Failures {
+    /// Whether there were so many that the audit log takes no more just now.
+    pub(super) fn is_loud(&self) -> bool {
+        self.0.check().is_err()
+    }
+}
+
 /// Whoever stands at the door.
 #[derive(Clone, Debug)]
 pub struct Visitor {
@@ -154,7 +161,7 @@ impl Operator {
         failures: u32,
         visitor: &Visitor,
     ) -> Result<()> {
-        if !failures.is_power_of_two() || self.door.failures.0.check().is_err() {
+        if !failures.is_power_of_two() || self.door.failures.is_loud() {
             return Ok(());
         }
         let actor = Actor::stranger(visitor.address);

@@ -54,6 +54,7 @@ impl House {
             organizations: BTreeMap::from([("lillevik".into(), lillevik)]),
             connectors: ArcSwap::default(),
             vault: None,
+            oidc: None,
         };
         let clock = Arc::new(TestClock(Mutex::new(Timestamp::constant(1_788_220_800, 0))));
         let operator = Operator::new(

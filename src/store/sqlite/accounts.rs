@@ -15,7 +15,7 @@ use super::{SqliteStore, is_taken, millis, sql, time};
 use crate::store::{
     AccountChange, AccountId, AccountRow, Accounts, Added, Changed, Invitation, NewAccount,
     NewInvitation, NewSession, OrgId, PasswordHash, Preferences, Purpose, Reach, Redeemed, Result,
-    Role, Seat, SecretHash, SessionId, SessionRow, StoreError, Welcome,
+    Role, Seat, SecretHash, SessionId, SessionRow, StoreError, Subject, Welcome,
 };
 
 /// A list of them is read whole.
@@ -37,6 +37,10 @@ impl Accounts for SqliteStore {
 
     async fn account(&self, email: &str) -> Result<Option<AccountRow>> {
         self.readers.look_up(|c| find(c, BY_EMAIL, &fold(email))).await
+    }
+
+    async fn account_of(&self, subject: &Subject) -> Result<Option<AccountRow>> {
+        self.readers.look_up(|c| find(c, BY_SUBJECT, &subject.0)).await
     }
 
     async fn change_account(
@@ -146,8 +150,8 @@ fn add(c: &Connection, new: &NewAccount) -> Result<Added> {
     let added = c
         .prepare_cached(
             "INSERT INTO account (email, folded, name, role, everywhere, password, created,
-                                  password_changed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?6 IS NULL, NULL, ?7))",
+                                  password_changed, subject)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?6 IS NULL, NULL, ?7), ?8)",
         )
         .map_err(sql)?
         .execute(params![
@@ -158,6 +162,7 @@ fn add(c: &Connection, new: &NewAccount) -> Result<Added> {
             new.organizations.is_none(),
             new.password.as_ref().map(|hash| &hash.0),
             millis(new.now),
+            new.subject.as_ref().map(|subject| &subject.0),
         ]);
     match added {
         Err(error) if is_taken(&error) => return Ok(Added::Taken),
@@ -184,12 +189,14 @@ fn reach(c: &Connection, account: AccountId, organizations: &[OrgId]) -> Result<
 macro_rules! columns {
     () => {
         "a.id, a.email, a.name, a.role, a.everywhere, a.password, a.locale, a.zone, a.created,
-         a.disabled, a.password_changed, a.last_sign_in"
+         a.disabled, a.password_changed, a.last_sign_in, a.subject"
     };
 }
 
 pub(super) const BY_EMAIL: &str =
     concat!("SELECT ", columns!(), " FROM account a WHERE a.folded = ?1");
+pub(super) const BY_SUBJECT: &str =
+    concat!("SELECT ", columns!(), " FROM account a WHERE a.subject = ?1");
 pub(super) const SEAT: &str = concat!(
     "SELECT ",
     columns!(),
@@ -233,6 +240,7 @@ fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         disabled: at(9)?,
         password_changed: at(10)?,
         last_sign_in: at(11)?,
+        subject: row.get::<_, Option<String>>(12)?.map(Subject),
     })
 }
 
@@ -363,7 +371,7 @@ fn seat(
         .and_then(|mut s| {
             s.query_row(params![secret.0, millis(now), millis(seen_since)], |row| {
                 let account = account_row(row)?;
-                Ok(Seat { session: SessionId(row.get(12)?), seen: time(row.get(13)?), account })
+                Ok(Seat { session: SessionId(row.get(13)?), seen: time(row.get(14)?), account })
             })
             .optional()
         })

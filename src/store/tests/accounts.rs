@@ -28,6 +28,7 @@ impl Kit {
             role,
             organizations,
             password: Some(hash("old")),
+            subject: None,
             now: self.now(),
         }
     }
