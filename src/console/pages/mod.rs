@@ -1,6 +1,7 @@
 //! The pages, one file each.
 
 mod activity;
+mod account;
 pub(super) mod connectors;
 pub(super) mod integrations;
 mod oidc;
@@ -9,6 +10,7 @@ mod people;
 mod preferences;
 pub(super) mod queue;
 pub(super) mod requests;
+mod settings;
 mod sign_in;
 mod welcome;
 
@@ -20,12 +22,14 @@ use super::Console;
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .merge(activity::routes())
+        .merge(account::routes())
         .merge(connectors::routes())
         .merge(integrations::routes())
         .merge(oidc::routes())
         .merge(overview::routes())
         .merge(people::routes())
         .merge(preferences::routes())
+        .merge(settings::routes())
         .merge(sign_in::routes())
         .merge(welcome::routes())
         .merge(queue::routes())
