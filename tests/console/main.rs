@@ -9,9 +9,9 @@ mod integrations;
 #[path = "../kit/mod.rs"]
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
 mod kit;
+mod oidc;
 mod people;
 mod queue;
 mod requests;
-mod oidc;
 mod sign_in;
 mod ways;

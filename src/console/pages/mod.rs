@@ -1,7 +1,7 @@
 //! The pages, one file each.
 
-mod activity;
 mod account;
+mod activity;
 pub(super) mod connectors;
 pub(super) mod integrations;
 mod oidc;
