@@ -189,7 +189,7 @@ fn rule_of<'a>(claims: &Claims, rules: &'a [OidcRule]) -> Option<&'a OidcRule> {
 /// How the account is called.
 fn label(claims: &Claims) -> Result<String> {
     let names = ["email", "preferred_username", "upn"];
-    let label = names.into_iter().filter_map(|name| claims.text(name)).next();
+    let label = names.into_iter().find_map(|name| claims.text(name));
     let label = label.ok_or_else(|| {
         OperatorError::Target(
             "the identity provider sends neither `email` nor `preferred_username`; add the scope \
