@@ -14,9 +14,9 @@ fn the_console_lists_the_licence_of_each_crate_that_is_built_in() {
     let list = list(&metadata());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console/licences.txt");
     if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(&file, &list).unwrap();
+        std::fs::write(&file, &list).expect("the list can be written");
     }
-    let kept = std::fs::read_to_string(&file).unwrap();
+    let kept = std::fs::read_to_string(&file).expect("the list is there");
     assert!(
         kept == list,
         "dependencies have changed: run `{UPDATE}=1 cargo test --test licences`, and look at what is new"
@@ -29,14 +29,14 @@ fn metadata() -> Value {
         .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .unwrap();
+        .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).expect("cargo answers in JSON")
 }
 
 /// A line for each: name, version, licence. Without those that only tests or builds use.
 fn list(metadata: &Value) -> String {
-    let each = |value: &Value| value.as_array().unwrap().clone();
+    let each = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let nodes: BTreeMap<String, Value> = each(&metadata["resolve"]["nodes"])
         .into_iter()
