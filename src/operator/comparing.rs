@@ -289,7 +289,7 @@ impl Operator {
             }
         }
         let detail = super::words::counted(count, "entry that differed", "entries that differed");
-        self.note(actor, "connector.resync", None, name, Some(detail)).await?;
+        self.note(actor, "connector.repair", None, name, Some(detail)).await?;
         Ok(count)
     }
 }
