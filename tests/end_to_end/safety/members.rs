@@ -36,11 +36,12 @@ async fn who_joins_arrives_and_who_should_leave_stays_until_it_is_approved() {
     // The group goes on meanwhile.
     provider.join(&choir, all[28]).await;
     until("another one is in", async || members(&school) == 28).await;
+    // Written down a moment after that.
+    school.holds(1).await;
     let metrics = relay.metrics().await;
     let gauge = "scim_relay_held{connector=\"directory\",kind=\"member_removal\"} 1";
     assert!(metrics.contains(gauge), "{metrics}");
 
-    school.holds(1).await;
     school.command(&["held", "approve", "directory", "--kind", "member_removal", "--yes"]);
     school.holds(0).await;
     let left = slapd.one("(cn=choir)");
