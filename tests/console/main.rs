@@ -10,6 +10,7 @@ mod integrations;
 #[expect(dead_code, reason = "the targets and their troubles are for the end-to-end tests")]
 mod kit;
 mod oidc;
+mod overview;
 mod people;
 mod queue;
 mod requests;

@@ -10,10 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::kit::relay::Relay;
 
@@ -49,6 +51,33 @@ impl Page {
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.text);
         self
+    }
+}
+
+/// Server-sent events.
+pub(crate) struct Events {
+    pub(crate) status: u16,
+    body: Incoming,
+    read: String,
+}
+
+impl Events {
+    /// The next message; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+                let message = data.map(|data| serde_json::from_str(data).expect("JSON"));
+                self.read = rest.to_owned();
+                match message {
+                    Some(message) => return Some(message),
+                    None => continue,
+                }
+            }
+            let frame = self.body.frame().await?.expect("it does not break off");
+            let bytes = frame.into_data().expect("no trailers");
+            self.read += std::str::from_utf8(&bytes).expect("text");
+        }
     }
 }
 
@@ -102,6 +131,14 @@ impl Browser {
         let body = answer.into_body().collect().await.expect("it answers whole").to_bytes();
         let text = String::from_utf8_lossy(&body).into_owned();
         Page { status, headers, text }
+    }
+
+    /// Follows a page's live updates.
+    pub(crate) async fn follow(&self, path: &str) -> Events {
+        let request = Request::get(format!("{}{path}", self.base));
+        let request = request.header("cookie", self.cookies()).body(Full::default());
+        let answer = self.client.request(request.expect("a request")).await.expect("an answer");
+        Events { status: answer.status().as_u16(), body: answer.into_body(), read: String::new() }
     }
 
     /// As it sends them.
