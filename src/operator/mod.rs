@@ -58,8 +58,8 @@ use requests::Looks;
 pub use crate::oidc::Return;
 pub use crate::store::{Actor, Invitation, MOST_FOUND, Place, Preferences, Reach, Role, SessionId};
 pub use accounts::{
-    AccountLine, Begun, Entry, Link, Member, NewAccountRequest, NewPassword, Proof, SessionLine,
-    Visitor, Welcomed,
+    AccountLine, Begun, Enrolment, Entry, Link, Member, NewAccountRequest, NewPassword, Proof,
+    SessionLine, SignedIn, Visitor, Welcomed,
 };
 pub use activity::{ActivityPage, ActivityQuery, Deed, Object, Whom};
 pub use attention::{Matter, What};

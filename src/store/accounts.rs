@@ -32,6 +32,8 @@ pub trait Accounts: Send + Sync {
         change: AccountChange,
         but: Option<SessionId>,
     ) -> Result<Changed>;
+    /// Uses up the code of a step; `false`: it, or a later one, was used before.
+    async fn use_totp_step(&self, account: AccountId, step: i64) -> Result<bool>;
     async fn remove_account(&self, account: AccountId) -> Result<Changed>;
     /// Whether any administrator can sign in.
     async fn has_administrator(&self) -> Result<bool>;
@@ -159,6 +161,16 @@ impl fmt::Debug for PasswordHash {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject(pub String);
 
+/// What an account shares with a phone. It is kept as it is: alone it opens nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TotpSecret(pub Vec<u8>);
+
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TotpSecret(***)")
+    }
+}
+
 /// What is kept of a secret of many random bits: a cookie's, or a link's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
@@ -207,6 +219,8 @@ pub struct AccountRow {
     pub role: Role,
     pub reach: Reach,
     pub password: Option<PasswordHash>,
+    /// Of a second factor.
+    pub totp: Option<TotpSecret>,
     /// Where they sign in by a provider.
     pub subject: Option<Subject>,
     pub preferences: Preferences,
@@ -233,6 +247,8 @@ pub enum AccountChange {
     Role(Role, Option<Vec<OrgId>>),
     /// Ends their sessions; they cannot sign in until they are enabled again.
     Disabled(Option<Timestamp>),
+    /// Ends their sessions. `None`: no second factor any more.
+    Totp(Option<TotpSecret>),
     Name(String),
     Preferences(Preferences),
 }

@@ -32,7 +32,7 @@ use crate::vault::KeyId;
 pub use accounts::{
     AccountChange, AccountId, AccountRow, Accounts, Added, Changed, Invitation, NewAccount,
     NewInvitation, NewSession, PasswordHash, Preferences, Purpose, Reach, Redeemed, Role, Seat,
-    SecretHash, SessionId, SessionRow, Subject, Welcome,
+    SecretHash, SessionId, SessionRow, Subject, TotpSecret, Welcome,
 };
 pub use audit::{AuditFilter, AuditPage, Audited};
 pub use claim::*;

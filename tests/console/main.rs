@@ -14,5 +14,6 @@ mod overview;
 mod people;
 mod queue;
 mod requests;
+mod second_factor;
 mod sign_in;
 mod ways;

@@ -4,22 +4,25 @@ use axum::extract::{DefaultBodyLimit, Form, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::sign_in::MAX_FORM;
+use super::sign_in::{MAX_FORM, too_many};
 use super::welcome::sentence;
 use crate::console::Console;
 use crate::console::notices::Notice;
 use crate::console::page::{Content, Mistake, Page, Section};
 use crate::console::trouble::Trouble;
 use crate::console::viewer::Viewer;
-use crate::operator::{Member, NewPassword, Proof, Reach, SessionId, SessionLine, Visitor, words};
+use crate::operator::{
+    Enrolment, Member, NewPassword, Proof, Reach, SessionId, SessionLine, Visitor,
+};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/account", get(show))
         .route("/account/password", post(change_password))
+        .route("/account/second-factor", get(show_factor).post(set_up_factor))
+        .route("/account/second-factor/off", post(turn_off_factor))
         .route("/account/sessions/end", post(end_session))
         .layer(DefaultBodyLimit::max(MAX_FORM))
 }
@@ -31,6 +34,7 @@ struct AccountPage {
     organizations: Option<Vec<String>>,
     /// Whether they have one; others come in by a provider.
     password: bool,
+    second_factor: bool,
     sessions: Vec<SessionLine>,
     /// The one that looks.
     here: SessionId,
@@ -55,6 +59,7 @@ async fn drawn(
             Reach::Only(own) => Some(own.iter().map(ToString::to_string).collect()),
         },
         password: own.is_some_and(|account| account.password),
+        second_factor: console.operator.has_second_factor(member).await?,
         sessions: console.operator.sessions(Some(member.account)).await?,
         here: member.session,
     };
@@ -95,15 +100,86 @@ async fn change_password(
                 let text = "That is not the password you have now".to_owned();
                 Mistake { field: "old", text }
             }
-            Proof::Wait(wait) => {
-                let wait = SignedDuration::from_secs(wait.as_secs() as i64 + 1);
-                let long = words::span(wait).unwrap_or_default();
-                let text = format!("There were too many tries. Wait {long}, then try again");
-                Mistake { field: "old", text }
-            }
+            Proof::Wait(wait) => Mistake { field: "old", text: too_many(wait) },
         },
     };
     drawn(&console, &viewer, &member, vec![mistake]).await
+}
+
+/// A phone is to make codes.
+#[derive(Serialize)]
+struct FactorPage {
+    enrolment: Enrolment,
+}
+
+impl Content for FactorPage {
+    const TEMPLATE: &'static str = "account-second-factor.html";
+}
+
+fn factor(
+    console: &Console,
+    viewer: &Viewer,
+    enrolment: Enrolment,
+    mistakes: Vec<Mistake>,
+) -> Response {
+    let page = FactorPage { enrolment };
+    let title = "Set up a second factor";
+    console.page(&Page::new(viewer, Section::Account, title, &page).mistakes(mistakes))
+}
+
+async fn show_factor(
+    viewer: Viewer,
+    Extension(member): Extension<Member>,
+    State(console): State<Console>,
+) -> Response {
+    let enrolment = console.operator.new_second_factor(&member);
+    factor(&console, &viewer, enrolment, Vec::new())
+}
+
+#[derive(Deserialize)]
+struct FirstCode {
+    secret: String,
+    code: String,
+}
+
+async fn set_up_factor(
+    viewer: Viewer,
+    visitor: Visitor,
+    Extension(member): Extension<Member>,
+    State(console): State<Console>,
+    Form(FirstCode { secret, code }): Form<FirstCode>,
+) -> Result<Response, Trouble> {
+    if console.operator.set_up_second_factor(&member, &secret, &code, &visitor).await? {
+        let text = "From now on you sign in with your password and a code from your phone.";
+        console.tell(&viewer, Notice::done(text));
+        return Ok(Redirect::to("/account").into_response());
+    }
+    let text = "That is not the code of this moment. Is the phone's clock right?".to_owned();
+    let enrolment = console.operator.second_factor_again(&member, &secret);
+    Ok(factor(&console, &viewer, enrolment, vec![Mistake { field: "code", text }]))
+}
+
+#[derive(Deserialize)]
+struct Password {
+    password: String,
+}
+
+async fn turn_off_factor(
+    viewer: Viewer,
+    visitor: Visitor,
+    Extension(member): Extension<Member>,
+    State(console): State<Console>,
+    Form(Password { password }): Form<Password>,
+) -> Result<Response, Trouble> {
+    let text = match console.operator.turn_off_second_factor(&member, &password, &visitor).await? {
+        Proof::Done(()) => {
+            console.tell(&viewer, Notice::but("You sign in with your password alone now."));
+            return Ok(Redirect::to("/account").into_response());
+        }
+        Proof::Refused => "That is not your password".to_owned(),
+        Proof::Wait(wait) => too_many(wait),
+    };
+    drawn(&console, &viewer, &member, vec![Mistake { field: "password", text }]).await
 }
 
 #[derive(Deserialize)]
@@ -146,6 +222,7 @@ mod tests {
             email: "ingrid@lillevik.example".to_owned(),
             organizations: None,
             password: true,
+            second_factor: true,
             sessions: vec![session(1, "Firefox"), session(2, "<script>alert(1)</script>")],
             here: SessionId(1),
         };

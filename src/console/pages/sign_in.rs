@@ -14,7 +14,7 @@ use crate::console::page::{Content, Mistake};
 use crate::console::session::{local, set_cookie};
 use crate::console::trouble::Trouble;
 use crate::console::viewer::Viewer;
-use crate::operator::{Begun, Proof, Visitor, words};
+use crate::operator::{Begun, Proof, SignedIn, Visitor, words};
 
 /// A form has an address and a password.
 pub(super) const MAX_FORM: usize = 16 * 1024;
@@ -22,6 +22,7 @@ pub(super) const MAX_FORM: usize = 16 * 1024;
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-in/code", post(enter_code))
         .route("/sign-out", post(sign_out))
         .layer(DefaultBodyLimit::max(MAX_FORM))
 }
@@ -82,13 +83,61 @@ async fn sign_in(
     Form(Credentials { email, password, next }): Form<Credentials>,
 ) -> Result<Response, Trouble> {
     let text = match console.operator.sign_in(&email, &password, &visitor).await? {
-        Proof::Done(begun) => return Ok(come_in(&console, &begun, next.as_deref())),
+        Proof::Done(SignedIn::In(begun)) => return Ok(come_in(&console, &begun, next.as_deref())),
+        Proof::Done(SignedIn::NeedsCode(ticket)) => {
+            let page = CodePage { ticket, next: next.filter(|next| local(next).is_some()) };
+            return Ok(console.alone(&console.reader(&headers), "Your code", &page, &[]));
+        }
         Proof::Refused => "Check the e-mail address and the password: they do not belong together",
         Proof::Wait(wait) => return Ok(wait_a_while(&console, &headers, email, next, wait)),
     };
     let page = SignInPage::new(&console, email, next);
     let mistake = Mistake { field: "email", text: text.to_owned() };
     Ok(console.alone(&console.reader(&headers), "Sign in", &page, &[mistake]))
+}
+
+/// The second factor of somebody whose password was right.
+#[derive(Serialize)]
+struct CodePage {
+    ticket: String,
+    next: Option<String>,
+}
+
+impl Content for CodePage {
+    const TEMPLATE: &'static str = "sign-in-code.html";
+}
+
+#[derive(Deserialize)]
+struct Code {
+    ticket: String,
+    code: String,
+    next: Option<String>,
+}
+
+async fn enter_code(
+    State(console): State<Console>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Form(Code { ticket, code, next }): Form<Code>,
+) -> Result<Response, Trouble> {
+    let text = match console.operator.enter_code(&ticket, &code, &visitor).await? {
+        None => return Ok(Redirect::to("/sign-in").into_response()),
+        Some(Proof::Done(begun)) => return Ok(come_in(&console, &begun, next.as_deref())),
+        Some(Proof::Refused) => {
+            "That is not the code of this moment. Each is good once, for half a minute".to_owned()
+        }
+        Some(Proof::Wait(wait)) => too_many(wait),
+    };
+    let page = CodePage { ticket, next: next.filter(|next| local(next).is_some()) };
+    let mistake = Mistake { field: "code", text };
+    Ok(console.alone(&console.reader(&headers), "Your code", &page, &[mistake]))
+}
+
+/// Guesses were too many.
+pub(super) fn too_many(wait: Duration) -> String {
+    let wait = jiff::SignedDuration::from_secs(wait.as_secs() as i64 + 1);
+    let long = words::span(wait).unwrap_or_default();
+    format!("There were too many tries. Wait {long}, then try again")
 }
 
 /// Nobody came in by the identity provider; why.
@@ -106,8 +155,7 @@ fn wait_a_while(
     wait: Duration,
 ) -> Response {
     let seconds = wait.as_secs() + 1;
-    let long = words::span(jiff::SignedDuration::from_secs(seconds as i64)).unwrap_or_default();
-    let text = format!("There were too many tries. Wait {long}, then try again");
+    let text = too_many(wait);
     let page = SignInPage::new(console, email, next);
     let mistake = Mistake { field: "password", text };
     let mut response = console.alone(&console.reader(headers), "Sign in", &page, &[mistake]);

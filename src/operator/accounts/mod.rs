@@ -4,10 +4,12 @@
 mod links;
 mod oidc;
 mod passwords;
+mod second_factor;
 mod sign_in;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod totp;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,13 +23,15 @@ use crate::store::{
 };
 
 use passwords::Hasher;
+use second_factor::Ticket;
 use sign_in::Failures;
 use throttle::Throttle;
 
 pub use links::{Link, Welcomed};
 pub use oidc::Entry;
 pub use passwords::NewPassword;
-pub use sign_in::{Begun, Member, Proof, SessionLine, Visitor};
+pub use second_factor::Enrolment;
+pub use sign_in::{Begun, Member, Proof, SessionLine, SignedIn, Visitor};
 
 /// RFC 5321 section 4.5.3.1.3, less the brackets.
 const LONGEST_EMAIL: usize = 254;
@@ -41,6 +45,8 @@ pub(super) struct Door {
     failures: Failures,
     /// Whose session was used since it was last written down.
     seen: Mutex<HashMap<SessionId, Timestamp>>,
+    /// Who is yet to give a code.
+    tickets: Mutex<HashMap<String, Ticket>>,
 }
 
 /// An account to be made.

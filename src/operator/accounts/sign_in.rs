@@ -68,6 +68,13 @@ pub enum Proof<T> {
     Wait(Duration),
 }
 
+/// What a right password leads to.
+pub enum SignedIn {
+    In(Begun),
+    /// There is a second factor: what shows that the password was right.
+    NeedsCode(String),
+}
+
 /// A session that just began.
 pub struct Begun {
     /// For the cookie, this once.
@@ -107,7 +114,7 @@ impl Operator {
         email: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<Proof<Begun>> {
+    ) -> Result<Proof<SignedIn>> {
         let email = if email.len() > LONGEST_EMAIL { "" } else { email.trim() };
         let (who, now) = (fold(email), self.clock.undisturbed());
         let one = match self.door.throttle.begin(&who, visitor.address, now) {
@@ -118,10 +125,14 @@ impl Operator {
         let hash = account.as_ref().and_then(|account| account.password.clone());
         let same = self.door.hasher.verify(password, hash.as_ref()).await?;
         if same && let Some(account) = &account {
+            // The try counts until the code is right, too.
+            if account.totp.is_some() && account.disabled.is_none() {
+                return Ok(Proof::Done(SignedIn::NeedsCode(self.ticket(account))));
+            }
             let begun = self.begin_session(account.id, account.email.clone(), hash, visitor);
             if let Some(begun) = begun.await? {
                 self.door.throttle.succeeded(one, now);
-                return Ok(Proof::Done(begun));
+                return Ok(Proof::Done(SignedIn::In(begun)));
             }
         }
         self.note_failure(account.map(|account| account.email), one.failures, visitor).await?;
@@ -155,7 +166,7 @@ impl Operator {
 
     /// The first of a row of failures, the second, the fourth, and so on; and what was typed only
     /// where it is an account's address, since people type passwords there, too.
-    async fn note_failure(
+    pub(super) async fn note_failure(
         &self,
         email: Option<String>,
         failures: u32,
@@ -208,6 +219,27 @@ impl Operator {
         Ok(())
     }
 
+    /// Whether somebody who is in knows their password.
+    pub(super) async fn prove(
+        &self,
+        member: &Member,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<Proof<()>> {
+        let now = self.clock.undisturbed();
+        let one = match self.door.throttle.begin(&fold(&member.email), visitor.address, now) {
+            Ok(one) => one,
+            Err(wait) => return Ok(Proof::Wait(wait)),
+        };
+        let hash = self.account(&member.email).await?.password;
+        if !self.door.hasher.verify(password, hash.as_ref()).await? {
+            self.note_failure(Some(member.email.clone()), one.failures, visitor).await?;
+            return Ok(Proof::Refused);
+        }
+        self.door.throttle.succeeded(one, now);
+        Ok(Proof::Done(()))
+    }
+
     /// Sets one's own password: whoever finds a browser open does not know the old one. Their other
     /// sessions end.
     pub async fn change_password(
@@ -217,17 +249,10 @@ impl Operator {
         new: NewPassword,
         visitor: &Visitor,
     ) -> Result<Proof<()>> {
-        let now = self.clock.undisturbed();
-        let one = match self.door.throttle.begin(&fold(&member.email), visitor.address, now) {
-            Ok(one) => one,
-            Err(wait) => return Ok(Proof::Wait(wait)),
-        };
-        let hash = self.account(&member.email).await?.password;
-        if !self.door.hasher.verify(old, hash.as_ref()).await? {
-            self.note_failure(Some(member.email.clone()), one.failures, visitor).await?;
-            return Ok(Proof::Refused);
+        match self.prove(member, old, visitor).await? {
+            Proof::Done(()) => {}
+            not => return Ok(not),
         }
-        self.door.throttle.succeeded(one, now);
         let hash = self.door.hasher.hash(new).await?;
         let change = AccountChange::Password(hash, self.clock.now());
         let but = Some(member.session);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
-use super::{NewAccountRequest, NewPassword, Proof, Visitor, Welcomed};
+use super::{NewAccountRequest, NewPassword, Proof, SignedIn, Visitor, Welcomed};
 use crate::clock::Clock;
 use crate::delivery::Engine;
 use crate::operator::{Actor, Member, Operator, OperatorError, Reach, Role, Runtime};
@@ -86,7 +86,10 @@ impl House {
     async fn sign_in(&self, email: &str, password: &str) -> Proof<String> {
         let proof = self.operator.sign_in(email, password, &visitor(7)).await.unwrap();
         match proof {
-            Proof::Done(begun) => Proof::Done(begun.secret.expose_secret().to_owned()),
+            Proof::Done(SignedIn::In(begun)) => {
+                Proof::Done(begun.secret.expose_secret().to_owned())
+            }
+            Proof::Done(SignedIn::NeedsCode(_)) => panic!("nobody has a second factor here"),
             Proof::Refused => Proof::Refused,
             Proof::Wait(wait) => Proof::Wait(wait),
         }

@@ -15,7 +15,7 @@ use super::{SqliteStore, is_taken, millis, sql, time};
 use crate::store::{
     AccountChange, AccountId, AccountRow, Accounts, Added, Changed, Invitation, NewAccount,
     NewInvitation, NewSession, OrgId, PasswordHash, Preferences, Purpose, Reach, Redeemed, Result,
-    Role, Seat, SecretHash, SessionId, SessionRow, StoreError, Subject, Welcome,
+    Role, Seat, SecretHash, SessionId, SessionRow, StoreError, Subject, TotpSecret, Welcome,
 };
 
 /// A list of them is read whole.
@@ -50,6 +50,15 @@ impl Accounts for SqliteStore {
         but: Option<SessionId>,
     ) -> Result<Changed> {
         self.write(move |c| change_account(c, account, &change, but).map(whole)).await
+    }
+
+    async fn use_totp_step(&self, account: AccountId, step: i64) -> Result<bool> {
+        let query = "UPDATE account SET totp_step = ?2
+                     WHERE id = ?1 AND totp IS NOT NULL AND coalesce(totp_step, 0) < ?2";
+        self.write(move |c| {
+            run(c, query, params![account.0, step]).map(|rows| Done::quiet(rows > 0))
+        })
+        .await
     }
 
     async fn remove_account(&self, account: AccountId) -> Result<Changed> {
@@ -189,7 +198,7 @@ fn reach(c: &Connection, account: AccountId, organizations: &[OrgId]) -> Result<
 macro_rules! columns {
     () => {
         "a.id, a.email, a.name, a.role, a.everywhere, a.password, a.locale, a.zone, a.created,
-         a.disabled, a.password_changed, a.last_sign_in, a.subject"
+         a.disabled, a.password_changed, a.last_sign_in, a.subject, a.totp"
     };
 }
 
@@ -241,6 +250,7 @@ fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         password_changed: at(10)?,
         last_sign_in: at(11)?,
         subject: row.get::<_, Option<String>>(12)?.map(Subject),
+        totp: row.get::<_, Option<Vec<u8>>>(13)?.map(TotpSecret),
     })
 }
 
@@ -284,6 +294,10 @@ fn change_account(
         AccountChange::Disabled(at) => {
             let query = "UPDATE account SET disabled = ?2 WHERE id = ?1";
             run(c, query, params![id, at.map(millis)])?
+        }
+        AccountChange::Totp(secret) => {
+            let query = "UPDATE account SET totp = ?2, totp_step = NULL WHERE id = ?1";
+            run(c, query, params![id, secret.as_ref().map(|secret| &secret.0)])?
         }
         AccountChange::Name(name) => {
             return run(c, "UPDATE account SET name = ?2 WHERE id = ?1", params![id, name])
@@ -371,7 +385,7 @@ fn seat(
         .and_then(|mut s| {
             s.query_row(params![secret.0, millis(now), millis(seen_since)], |row| {
                 let account = account_row(row)?;
-                Ok(Seat { session: SessionId(row.get(13)?), seen: time(row.get(14)?), account })
+                Ok(Seat { session: SessionId(row.get(14)?), seen: time(row.get(15)?), account })
             })
             .optional()
         })
@@ -514,6 +528,8 @@ fn redeem(
             Added::Taken | Added::Full => Redeemed::Taken,
         }),
         (Invitation::Password { account, .. }, Welcome::Password(hash)) => {
+            // Whoever lost their phone comes in by such a link.
+            change_account(c, account, &AccountChange::Totp(None), None)?;
             let change = AccountChange::Password(hash.clone(), now);
             Ok(match change_account(c, account, &change, None)? {
                 Changed::Done => Redeemed::Done(account),

@@ -22,6 +22,8 @@ pub(super) const DEEDS: &[(&str, &str)] = &[
     ("account.password_link", "Made a link to set a password for"),
     ("account.remove", "Removed the account of"),
     ("account.role", "Changed the role of"),
+    ("account.second_factor", "Set up a second factor for"),
+    ("account.second_factor_off", "Turned off the second factor of"),
     ("account.session_end", "Ended a session of"),
     ("account.sign_in", "Signed in"),
     ("account.sign_in_failed", "Was not let in as"),
