@@ -108,7 +108,7 @@ impl Content for CodePage {
 }
 
 #[derive(Deserialize)]
-struct Code {
+struct Entered {
     ticket: String,
     code: String,
     next: Option<String>,
@@ -118,7 +118,7 @@ async fn enter_code(
     State(console): State<Console>,
     visitor: Visitor,
     headers: HeaderMap,
-    Form(Code { ticket, code, next }): Form<Code>,
+    Form(Entered { ticket, code, next }): Form<Entered>,
 ) -> Result<Response, Trouble> {
     let text = match console.operator.enter_code(&ticket, &code, &visitor).await? {
         None => return Ok(Redirect::to("/sign-in").into_response()),
