@@ -12,9 +12,10 @@ use crate::kit::relay::Setup;
 fn phone(secret: &str, later: u64) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let letters = secret.chars().filter_map(|letter| alphabet.find(letter));
-    let bits: String = letters.map(|number| format!("{number:05b}")).collect();
-    let byte = |bits: &[u8]| u8::from_str_radix(str::from_utf8(bits).unwrap(), 2).unwrap();
-    let key: Vec<u8> = bits.as_bytes().chunks_exact(8).map(byte).collect();
+    let bits = letters.flat_map(|number| (0..5).rev().map(move |place| number >> place & 1));
+    let bits: Vec<usize> = bits.collect();
+    let byte = |bits: &[usize]| bits.iter().fold(0_u8, |byte, bit| byte << 1 | *bit as u8);
+    let key: Vec<u8> = bits.chunks_exact(8).map(byte).collect();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let step = now / 30 + later;
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);

@@ -68,7 +68,7 @@ impl Events {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data: "));
                 let message = data.map(|data| serde_json::from_str(data).expect("JSON"));
-                self.read = rest.to_owned();
+                self.read = String::from(rest);
                 match message {
                     Some(message) => return Some(message),
                     None => continue,
